@@ -1,0 +1,9 @@
+/** `pnpm generate`: code from the .proto files, then `docs/policy.md` from that code. Arguments go to turbo. */
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+
+execFileSync("turbo", ["run", "generate", "--output-logs=errors-only", ...process.argv.slice(2)], { stdio: "inherit" });
+const page = execFileSync(process.execPath, ["--conditions=source", "infra/src/zt.ts", "policy"], {
+  stdio: ["ignore", "pipe", "inherit"],
+});
+writeFileSync("docs/policy.md", page);

@@ -1,0 +1,47 @@
+import {
+  type AuthenticatedChannels,
+  bearer,
+  clientCredentials,
+  connect,
+  type TokenSource,
+} from "@zero-trust/auth/client";
+import { httpsAgent, identityFromDirectory, type MutualTlsChannels, mutualTlsChannels } from "@zero-trust/mtls";
+import { audiences, spiffeIdOf, type Workload } from "./names.ts";
+import type { Stack } from "./stack.ts";
+
+/** The way from one workload to one service of the stack. */
+export function channelsTo(stack: Stack, from: Workload, service: "order" | "payment"): MutualTlsChannels {
+  return mutualTlsChannels({
+    identity: identityFromDirectory(stack.deployment.tlsFolder(from)),
+    target: `127.0.0.1:${stack[service].port}`,
+    serverId: spiffeIdOf(`${service}-service`),
+  });
+}
+
+/** Gets tokens for a client of the issuer: by its certificate, and by its secret where it has one. */
+export function tokensOf(
+  stack: Stack,
+  client: Workload,
+  service: "order" | "payment",
+  scopes: readonly string[],
+): TokenSource {
+  const identity = identityFromDirectory(stack.deployment.tlsFolder(client));
+  return clientCredentials({
+    tokenEndpoint: new URL(`https://127.0.0.1:${stack.issuer.port}/oauth/token`),
+    agent: httpsAgent({ identity, serverId: spiffeIdOf("issuer") }),
+    clientId: client,
+    ...(client === "partner" ? { clientSecret: stack.deployment.partnerSecret } : {}),
+    audience: audiences[service],
+    scopes,
+  });
+}
+
+/** A source of one fixed token: what a thief has. */
+export function stolen(token: string): TokenSource {
+  return { token: async () => token };
+}
+
+/** Channels that present a token. */
+export function withToken(channels: MutualTlsChannels, tokens: TokenSource): AuthenticatedChannels {
+  return connect({ channels, credentials: [bearer({ tokens })] });
+}

@@ -1,0 +1,92 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+/** One record of a service's log. */
+export type LogRecord = Readonly<Record<string, unknown>>;
+
+/** A service that runs as a process of its own on loopback. */
+export interface ServiceProcess {
+  readonly port: number;
+  /** What it has logged so far, over all its starts. */
+  readonly log: readonly LogRecord[];
+  /** Asks it to stop (SIGTERM), or ends it at once (SIGKILL), and waits until it is gone. */
+  stop(signal?: "SIGTERM" | "SIGKILL"): Promise<void>;
+  /** Starts it again where it was, after it has been stopped. */
+  restart(): Promise<void>;
+}
+
+/** How long a service may take to listen, in milliseconds; it takes about one second. */
+const startTimeoutMs = 20_000;
+/** How long it may take to stop before it is ended. */
+const stopTimeoutMs = 15_000;
+
+/**
+ * Starts a service from source and waits until it listens.
+ *
+ * @param service - the folder below `services/`
+ * @param environment - its whole configuration
+ * @throws Error with what the service said when it does not come up
+ */
+export async function startService(
+  service: string,
+  environment: Readonly<Record<string, string>>,
+): Promise<ServiceProcess> {
+  const log: LogRecord[] = [];
+  let { child, port } = await launch(service, environment, log);
+  return {
+    port,
+    log,
+    stop: (signal = "SIGTERM") => end(child, signal),
+    async restart() {
+      ({ child, port } = await launch(service, { ...environment, ZT_PORT: String(port) }, log));
+    },
+  };
+}
+
+async function launch(service: string, environment: Readonly<Record<string, string>>, log: LogRecord[]) {
+  const main = fileURLToPath(new URL(`../../services/${service}/src/main.ts`, import.meta.url));
+  const child = spawn(process.execPath, ["--conditions=source", main], {
+    env: { PATH: process.env["PATH"], ...environment },
+    stdio: ["ignore", "pipe", "pipe"],
+    // Ctrl-C at the terminal goes to us alone, and we stop the services in their order.
+    detached: true,
+  });
+  const listening = Promise.withResolvers<number>();
+  const said: string[] = [];
+  createInterface({ input: child.stderr }).on("line", (line) => said.push(line));
+  createInterface({ input: child.stdout }).on("line", (line) => {
+    const record = parseRecord(line);
+    log.push(record);
+    if (record["msg"] === "listening" && typeof record["port"] === "number") listening.resolve(record["port"]);
+  });
+  child.once("close", () => listening.reject(new Error(`${service} did not start: ${said.join("\n")}`)));
+  const late = () => listening.reject(new Error(`${service} did not listen within ${startTimeoutMs} ms.`));
+  const timer = setTimeout(late, startTimeoutMs);
+  try {
+    return { child, port: await listening.promise };
+  } catch (error) {
+    await end(child, "SIGKILL");
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function end(child: ChildProcess, signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = once(child, "exit");
+  child.kill(signal);
+  const late = setTimeout(() => child.kill("SIGKILL"), stopTimeoutMs);
+  await gone;
+  clearTimeout(late);
+}
+
+function parseRecord(line: string): LogRecord {
+  try {
+    return JSON.parse(line) as LogRecord;
+  } catch {
+    return { msg: line };
+  }
+}

@@ -1,0 +1,24 @@
+import { Credential } from "../gen/zerotrust/auth/v1/policy_pb.ts";
+import type { Presenter } from "../presenter.ts";
+import { parseApiKey } from "./format.ts";
+
+/** What the client side of API keys needs. */
+export interface ApiKeyOptions {
+  /** `sk-live-…` */
+  readonly key: string;
+}
+
+/**
+ * Presents an API key in `x-api-key`.
+ *
+ * @param options - the key
+ * @throws TypeError when the key is malformed; it is not repeated
+ */
+export function apiKey({ key }: ApiKeyOptions): Presenter {
+  if (parseApiKey(key) === undefined) throw new TypeError("The API key is malformed: was it copied whole?");
+  return {
+    credential: Credential.API_KEY,
+    keys: ["x-api-key"],
+    present: async () => ({ "x-api-key": key }),
+  };
+}

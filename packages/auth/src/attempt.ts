@@ -1,0 +1,243 @@
+import { type Metadata, type ServerInterceptingCallInterface, status } from "@grpc/grpc-js";
+import { type Peer, peerOf } from "@zero-trust/mtls";
+import { type Decision, decide, type Finding, rulesFor } from "./decision.ts";
+import { type DecisionEvent, describeRule, printable } from "./decision-event.ts";
+import { Credential, Reason } from "./gen/zerotrust/auth/v1/policy_pb.ts";
+import type { GrantSource } from "./grants.ts";
+import { setIdentity } from "./identity.ts";
+import { type MethodPolicy, nameOf, type Rule } from "./policy.ts";
+import { reasonName, refusal } from "./refusal.ts";
+import type { CallFacts, PendingSignature, Verification, Verifier } from "./verifier.ts";
+
+/** What deciding a call needs besides its policy. */
+export interface GuardOptions {
+  /** The trust domain whose workloads may connect: `production.internal`. */
+  readonly trustDomain: string;
+  /** Which SPIFFE ID is which client, with which scopes. */
+  readonly grants: GrantSource;
+  /** The verifiers: `apiKey({…})`, `bearer({…})`, `hmac({…})`, at most one of each. */
+  readonly credentials: readonly Verifier[];
+  /** Gets every decision, once a call. It must not throw; what it throws refuses the call. */
+  readonly onDecision: (event: DecisionEvent) => void;
+  /** How long one verifier may take, in milliseconds. @defaultValue 500 */
+  readonly verifierTimeoutMs?: number;
+  /** Milliseconds since 1970. @defaultValue `Date.now` */
+  readonly now?: () => number;
+}
+
+/** Metadata with which proxies vouch for a caller. Nobody vouches here, so no handler gets to see it. */
+const claimedIdentities = ["x-client-cn", "x-client-verify", "x-forwarded-client-cert", "x-forwarded-for"];
+
+type Decode = (bytes: Buffer) => unknown;
+
+/** One call on its way in. */
+export class Attempt {
+  readonly #options: GuardOptions;
+  readonly #policy: MethodPolicy | undefined;
+  readonly #path: string;
+  readonly #call: ServerInterceptingCallInterface;
+  readonly #now: () => number;
+  readonly #startedMs: number;
+  readonly #findings = new Map<Credential, Finding>();
+  readonly #ids: string[] = [];
+  #rules: readonly Rule[] = [];
+  #peer: Peer | undefined;
+  #client: string | undefined;
+  #metadata: Metadata | undefined;
+  #signature: PendingSignature | undefined;
+  #state: "undecided" | "decided" = "undecided";
+
+  constructor(
+    options: GuardOptions,
+    policy: MethodPolicy | undefined,
+    path: string,
+    call: ServerInterceptingCallInterface,
+  ) {
+    this.#options = options;
+    this.#policy = policy;
+    this.#path = path;
+    this.#call = call;
+    this.#now = options.now ?? Date.now;
+    this.#startedMs = performance.now();
+  }
+
+  /** Steps 1 to 5, as far as the metadata tells; a signature stays open until its message is there. */
+  async judgeMetadata(metadata: Metadata, next: (metadata: Metadata) => void): Promise<void> {
+    try {
+      this.#metadata = metadata;
+      const peer = this.#identifyPeer();
+      if (peer === undefined) return;
+      const grant = this.#options.grants.current().get(peer.spiffeId);
+      this.#client = grant?.client;
+      if (this.#policy === undefined) {
+        // Not a method of ours. Whoever has grants may learn that much from the server; nobody else does.
+        if (grant === undefined) this.#refuse(Reason.PEER_NOT_GRANTED, "the peer holds no grant; no such method");
+        else this.#allow({ credentials: [Credential.MTLS], scopes: [] }, grant.client, () => next(metadata));
+        return;
+      }
+      this.#rules = rulesFor(this.#policy.rules, grant);
+      if (this.#rules.length === 0) {
+        this.#refuse(Reason.PEER_NOT_GRANTED, "the peer's grants meet no rule of the method");
+        return;
+      }
+      const named = new Set(this.#rules.flatMap((rule) => rule.credentials));
+      if (grant !== undefined && named.has(Credential.MTLS)) {
+        this.#findings.set(Credential.MTLS, { verdict: "verified", ...grant });
+      }
+      await this.#verifyCredentials(metadata, { path: this.#path, peer, nowMs: this.#now(), named });
+      const decision = decide(this.#rules, this.#findings);
+      if (decision.outcome === "pending") next(metadata);
+      else this.#conclude(decision, () => next(metadata));
+    } catch (error) {
+      this.#refuse(Reason.CHECK_UNAVAILABLE, causeOf(error));
+    }
+  }
+
+  /** Step 6: signature, rules once more with what it proved, nonce; then the message may be decoded. */
+  async judgeMessage(message: unknown, decode: Decode | undefined, next: (message: unknown) => void): Promise<void> {
+    try {
+      const handOn = () => this.#decode(message, decode, next);
+      if (this.#signature === undefined) {
+        handOn();
+        return;
+      }
+      const signature = this.#signature;
+      this.#signature = undefined;
+      if (!(message instanceof Uint8Array)) {
+        throw new Error("the message is decoded already: register the service with wireBytes()");
+      }
+      this.#findings.set(Credential.HMAC, signature.check(message));
+      let decision = decide(this.#rules, this.#findings);
+      if (decision.outcome === "allowed") {
+        // Last, so that only a call that is let in uses up its nonce.
+        const spent = await this.#inTime(signature.claim());
+        if (spent !== undefined) {
+          this.#findings.set(Credential.HMAC, spent);
+          decision = decide(this.#rules, this.#findings);
+        }
+      }
+      this.#conclude(decision, handOn);
+    } catch (error) {
+      this.#refuse(Reason.CHECK_UNAVAILABLE, causeOf(error));
+    }
+  }
+
+  /** A signed call without a message is a call without a signature. */
+  judgeHalfClose(next: () => void): void {
+    if (this.#signature === undefined) next();
+    else this.#refuse(Reason.CREDENTIAL_INVALID, "the signed message is missing");
+  }
+
+  abandon(): void {
+    if (this.#state === "decided") return;
+    this.#state = "decided";
+    this.#reportEnd({ outcome: "abandoned", cause: "the call ended before it was decided" });
+  }
+
+  #identifyPeer(): Peer | undefined {
+    try {
+      this.#peer = peerOf(this.#call, { trustDomain: this.#options.trustDomain, now: this.#now });
+    } catch (error) {
+      this.#refuse(Reason.PEER_INVALID, causeOf(error));
+    }
+    return this.#peer;
+  }
+
+  async #verifyCredentials(metadata: Metadata, call: CallFacts): Promise<void> {
+    const presented = this.#options.credentials.filter(
+      (verifier) => call.named.has(verifier.credential) && verifier.isPresented(metadata, call.named),
+    );
+    for (const verifier of presented) {
+      const { finding, id, signature } = await this.#ask(verifier, metadata, call);
+      this.#findings.set(verifier.credential, finding);
+      if (id !== undefined) this.#ids.push(printable(id));
+      this.#signature = signature ?? this.#signature;
+    }
+  }
+
+  /** What a verifier throws, or does not say in time, is "could not check": never in, never "wrong". */
+  async #ask(
+    verifier: Verifier,
+    metadata: Metadata,
+    call: CallFacts,
+  ): Promise<Verification & { readonly signature?: PendingSignature }> {
+    try {
+      return await this.#inTime("open" in verifier ? verifier.open(metadata, call) : verifier.verify(metadata, call));
+    } catch (error) {
+      return { finding: { verdict: "unavailable", cause: causeOf(error) } };
+    }
+  }
+
+  #inTime<T>(work: Promise<T>): Promise<T> {
+    const limitMs = this.#options.verifierTimeoutMs ?? 500;
+    const { promise, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => reject(new Error(`no answer within ${limitMs} ms`)), limitMs);
+    return Promise.race([work, promise]).finally(() => clearTimeout(timer));
+  }
+
+  #conclude(decision: Decision, letIn: () => void): void {
+    if (decision.outcome === "allowed") this.#allow(decision.rule, decision.client, letIn);
+    else if (decision.outcome === "refused") this.#refuse(decision.reason, decision.cause);
+    else throw new Error("a signature was never checked");
+  }
+
+  #allow(rule: Rule, client: string, letIn: () => void): void {
+    if (this.#state === "decided" || this.#metadata === undefined || this.#peer === undefined) return;
+    this.#client = client;
+    this.#report({ outcome: "allowed", rule: describeRule(rule) });
+    this.#state = "decided";
+    for (const key of this.#options.credentials.flatMap((verifier) => verifier.keys)) this.#metadata.remove(key);
+    for (const key of claimedIdentities) this.#metadata.remove(key);
+    setIdentity(this.#metadata, { client, spiffeId: this.#peer.spiffeId, scopes: rule.scopes });
+    letIn();
+  }
+
+  #refuse(reason: Reason, cause: string): void {
+    if (this.#state === "decided") return;
+    this.#state = "decided";
+    this.#signature = undefined;
+    this.#call.sendStatus(refusal(reason, this.#now()));
+    this.#reportEnd({ outcome: "refused", reason: reasonName(reason), cause: printable(cause) });
+  }
+
+  #decode(message: unknown, decode: Decode | undefined, next: (message: unknown) => void): void {
+    if (decode === undefined) {
+      next(message);
+      return;
+    }
+    let decoded: unknown;
+    try {
+      decoded = decode(message as Buffer);
+    } catch {
+      this.#call.sendStatus({ code: status.INTERNAL, details: "" }); // not of the method's type, and no word of ours
+      return;
+    }
+    next(decoded);
+  }
+
+  /** A log that fails can refuse a call, which needs no help from it here, and must not end the process. */
+  #reportEnd(event: Pick<DecisionEvent, "outcome" | "reason" | "cause">): void {
+    try {
+      this.#report(event);
+    } catch {
+      // The caller has been refused already.
+    }
+  }
+
+  #report(event: Pick<DecisionEvent, "outcome" | "reason" | "cause" | "rule">): void {
+    this.#options.onDecision({
+      time: new Date(this.#now()),
+      method: printable(this.#path),
+      ...event,
+      ...(this.#peer === undefined ? {} : { peer: this.#peer.spiffeId, certificate: this.#peer.thumbprint }),
+      ...(this.#client === undefined ? {} : { client: this.#client }),
+      credentials: [...this.#findings.keys()].map((credential) => nameOf(credential) ?? "?"),
+      credentialIds: this.#ids,
+      latencyMs: performance.now() - this.#startedMs,
+    });
+  }
+}
+
+function causeOf(error: unknown): string {
+  return error instanceof Error ? error.message : "something that is not an error was thrown";
+}

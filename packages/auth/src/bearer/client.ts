@@ -1,0 +1,22 @@
+import { Credential } from "../gen/zerotrust/auth/v1/policy_pb.ts";
+import type { Presenter } from "../presenter.ts";
+import type { TokenSource } from "./token-source.ts";
+
+/** What the client side of bearer tokens needs. */
+export interface BearerOptions {
+  /** Where tokens come from: `clientCredentials({…})`, or whatever else has some. */
+  readonly tokens: TokenSource;
+}
+
+/**
+ * Presents an OAuth 2.0 access token in `authorization` (RFC 6750 §2.1).
+ *
+ * @param options - the source of tokens
+ */
+export function bearer({ tokens }: BearerOptions): Presenter {
+  return {
+    credential: Credential.BEARER,
+    keys: ["authorization"],
+    present: async () => ({ authorization: `Bearer ${await tokens.token()}` }),
+  };
+}

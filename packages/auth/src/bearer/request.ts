@@ -1,0 +1,82 @@
+import { type Agent, type RequestOptions, request } from "node:https";
+
+/** An HTTPS request whose answer is JSON. */
+export interface JsonRequest {
+  readonly url: URL;
+  /** Decides whom we talk to: an agent of `@zero-trust/mtls`, which checks the SPIFFE ID of the server. */
+  readonly agent: Agent;
+  readonly timeoutMs: number;
+  /** A larger answer is not read. */
+  readonly maxBytes: number;
+  readonly form?: URLSearchParams;
+  readonly authorization?: string;
+}
+
+/** The answer, whatever its status. */
+export interface JsonAnswer {
+  readonly status: number;
+  readonly json: unknown;
+}
+
+/**
+ * Sends one request and reads one JSON answer: no redirect is followed, no encoding but plain is accepted, size and time
+ * are bounded.
+ *
+ * @throws Error when there is no such answer; the message names what went wrong and never repeats the body
+ */
+export function requestJson({
+  url,
+  agent,
+  timeoutMs,
+  maxBytes,
+  form,
+  authorization,
+}: JsonRequest): Promise<JsonAnswer> {
+  const body = form?.toString();
+  const signal = AbortSignal.timeout(timeoutMs);
+  const options: RequestOptions = {
+    agent,
+    method: body === undefined ? "GET" : "POST",
+    signal,
+    headers: {
+      accept: "application/json",
+      "accept-encoding": "identity",
+      ...(authorization === undefined ? {} : { authorization }),
+      ...(body === undefined
+        ? {}
+        : { "content-type": "application/x-www-form-urlencoded", "content-length": Buffer.byteLength(body) }),
+    },
+  };
+  return new Promise((resolve, reject) => {
+    const req = request(url, options, (res) => {
+      const chunks: Buffer[] = [];
+      let size = 0;
+      res.on("data", (chunk: Buffer) => {
+        size += chunk.length;
+        if (size > maxBytes) req.destroy(new Error(`the answer is larger than ${maxBytes} bytes`));
+        else chunks.push(chunk);
+      });
+      res.on("error", reject);
+      res.on("end", () => {
+        if ((res.headers["content-encoding"] ?? "identity") !== "identity") {
+          reject(new Error("the answer is compressed"));
+          return;
+        }
+        const json = parseJson(Buffer.concat(chunks));
+        // Without the parser's own words, which would quote the body.
+        if (json === undefined) reject(new Error(`status ${res.statusCode} without JSON`));
+        else resolve({ status: res.statusCode ?? 0, json });
+      });
+    });
+    req.on("error", (error) => reject(signal.aborted ? new Error(`no answer within ${timeoutMs} ms`) : error));
+    req.end(body);
+  });
+}
+
+function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString("utf8"));
+  } catch {
+    return undefined; // which no JSON text means
+  }
+}

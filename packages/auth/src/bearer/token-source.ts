@@ -1,0 +1,104 @@
+import type { Agent } from "node:https";
+import { requestJson } from "./request.ts";
+
+/** Where a client gets its access tokens. */
+export interface TokenSource {
+  /** A token that is good now. */
+  token(): Promise<string>;
+}
+
+/** A client of an authorization server (RFC 6749 §4.4). */
+export interface ClientCredentialsOptions {
+  /** `https://…/oauth/token` */
+  readonly tokenEndpoint: URL;
+  /** Our certificate, and whom the server has to be: an agent of `@zero-trust/mtls`. */
+  readonly agent: Agent;
+  readonly clientId: string;
+  /** The secret, for clients that have one; without, the certificate authenticates us (RFC 8705 §2). */
+  readonly clientSecret?: string;
+  /** The service that the token is for (RFC 8707). */
+  readonly audience: string;
+  readonly scopes: readonly string[];
+  /** @defaultValue 5 000 */
+  readonly timeoutMs?: number;
+  /** Milliseconds since 1970. @defaultValue `Date.now` */
+  readonly now?: () => number;
+}
+
+/** There is no token to send, so the call is not made; the message says why. */
+export class TokenUnavailable extends Error {
+  override readonly name = "TokenUnavailable";
+}
+
+/** A token response has about a kilobyte. */
+const maxAnswerBytes = 64 * 1024;
+/** A token is renewed when this part of its life is over, so that a slow issuer is noticed while it is still good. */
+const renewAfter = 0.75;
+/** What is left of a token's life when it is no longer sent: the way to the server takes time, and clocks differ. */
+const marginMs = 5_000;
+
+/**
+ * Gets access tokens by the client credentials grant, keeps them in memory while they are good, and asks once however
+ * many calls are waiting.
+ *
+ * @param options - the authorization server, and which token for whom
+ */
+export function clientCredentials(options: ClientCredentialsOptions): TokenSource {
+  const { now = Date.now } = options;
+  let held: { readonly token: string; readonly renewAtMs: number; readonly goodUntilMs: number } | undefined;
+  let inFlight: Promise<string> | undefined;
+
+  async function fetchToken(): Promise<string> {
+    const askedMs = now();
+    const { token, expiresInSeconds } = await requestToken(options);
+    const lifeMs = expiresInSeconds * 1000;
+    held = { token, renewAtMs: askedMs + lifeMs * renewAfter, goodUntilMs: askedMs + lifeMs - marginMs };
+    return token;
+  }
+
+  return {
+    async token() {
+      if (held !== undefined && now() < held.renewAtMs) return held.token;
+      inFlight ??= fetchToken().finally(() => {
+        inFlight = undefined;
+      });
+      try {
+        return await inFlight;
+      } catch (error) {
+        // What we hold may be old, but it is good; the issuer can be down for that long.
+        if (held !== undefined && now() < held.goodUntilMs) return held.token;
+        throw error;
+      }
+    },
+  };
+}
+
+async function requestToken(
+  options: ClientCredentialsOptions,
+): Promise<{ readonly token: string; readonly expiresInSeconds: number }> {
+  const { tokenEndpoint: url, agent, clientId, clientSecret, audience, scopes, timeoutMs = 5_000 } = options;
+  const form = new URLSearchParams({ grant_type: "client_credentials", resource: audience, scope: scopes.join(" ") });
+  if (clientSecret === undefined) form.set("client_id", clientId);
+  const basic = `${encodeURIComponent(clientId)}:${encodeURIComponent(clientSecret ?? "")}`;
+  const authorization =
+    clientSecret === undefined ? {} : { authorization: `Basic ${Buffer.from(basic).toString("base64")}` };
+  const { status, json } = await requestJson({
+    url,
+    agent,
+    timeoutMs,
+    maxBytes: maxAnswerBytes,
+    form,
+    ...authorization,
+  }).catch((error: unknown) => {
+    throw new TokenUnavailable(`The token endpoint ${url.host} cannot be asked: ${(error as Error).message}.`);
+  });
+  const answer = (typeof json === "object" && json !== null ? json : {}) as Record<string, unknown>;
+  const { access_token: token, expires_in: expiresInSeconds, token_type: type, error } = answer;
+  if (status !== 200) {
+    const code = typeof error === "string" && /^[a-z_]{1,64}$/.test(error) ? error : `status ${status}`;
+    throw new TokenUnavailable(`The token endpoint ${url.host} refused client ${clientId} a token: ${code}.`);
+  }
+  const usable = typeof token === "string" && typeof expiresInSeconds === "number" && /^bearer$/i.test(String(type));
+  if (!usable) throw new TokenUnavailable(`The token endpoint ${url.host} answered something that is no token.`);
+  return { token, expiresInSeconds };
+}

@@ -1,0 +1,57 @@
+import type { ChannelInterface } from "@grpc/grpc-js";
+import { MutualTlsChannels } from "@zero-trust/mtls";
+import { AuthenticatedChannel } from "./authenticated-channel.ts";
+import type { ServicePolicy } from "./policy.ts";
+import type { Presenter } from "./presenter.ts";
+
+/** How calls are made, and what they present. */
+export interface ConnectOptions {
+  /** The way to the server: `mutualTlsChannels({…})`. There is no way to present anything over another. */
+  readonly channels: MutualTlsChannels;
+  /** The credentials: `apiKey({…})`, `bearer({…})`, `hmac({…})`. */
+  readonly credentials: readonly Presenter[];
+  /** The policies of the server's methods, where known: then a method gets only the credentials that its rules name. */
+  readonly policies?: readonly ServicePolicy[];
+}
+
+/** Channels whose calls carry credentials. */
+export interface AuthenticatedChannels {
+  /** For `createClient()` of `@zero-trust/rpc`, or as `channelOverride` of any other grpc-js client. */
+  channel(): ChannelInterface;
+  /** The `host:port` of the server. */
+  readonly target: string;
+}
+
+/**
+ * Makes every call over these channels present credentials: per attempt, so that a retry has a fresh nonce, and below
+ * everything that a call can be given, so that no option of a call takes them off.
+ *
+ * @param options - the channels and the credentials
+ * @throws TypeError when the channels are not mutual TLS, or two credentials set the same metadata
+ * @example
+ * ```ts
+ * import { Client, credentials } from "@grpc/grpc-js";
+ * import { apiKey, connect } from "@zero-trust/auth/client";
+ * import type { MutualTlsChannels } from "@zero-trust/mtls";
+ *
+ * export function clientWithKey(channels: MutualTlsChannels, key: string): Client {
+ *   const authenticated = connect({ channels, credentials: [apiKey({ key })] });
+ *   return new Client(channels.target, credentials.createInsecure(), { channelOverride: authenticated.channel() });
+ * }
+ * ```
+ */
+export function connect(options: ConnectOptions): AuthenticatedChannels {
+  const { channels, credentials: presenters, policies } = options;
+  if (!(channels instanceof MutualTlsChannels)) {
+    throw new TypeError("Credentials go over mutual TLS alone: make the channels with mutualTlsChannels().");
+  }
+  const keys = presenters.flatMap((presenter) => presenter.keys);
+  if (new Set(keys).size !== keys.length) throw new TypeError("Two credentials would set the same metadata key.");
+  const channel = new AuthenticatedChannel(channels, presenters, policies === undefined ? undefined : index(policies));
+  return { channel: () => channel, target: channels.target };
+}
+
+function index(policies: readonly ServicePolicy[]): ReadonlyMap<string, ReadonlySet<number>> {
+  const methods = policies.flat();
+  return new Map(methods.map(({ path, rules }) => [path, new Set(rules.flatMap((rule) => rule.credentials))]));
+}

@@ -1,0 +1,84 @@
+import { Credential, Reason } from "./gen/zerotrust/auth/v1/policy_pb.ts";
+import type { Rule } from "./policy.ts";
+
+/** What was found out about one presented credential. */
+export type Finding =
+  | { readonly verdict: "verified"; readonly client: string; readonly scopes: ReadonlySet<string> }
+  /** A signature whose message has not arrived: it refuses nothing yet, and lets nothing in. */
+  | { readonly verdict: "pending" }
+  | { readonly verdict: "invalid"; readonly reason: Reason; readonly cause: string }
+  | { readonly verdict: "unavailable"; readonly cause: string }
+  | { readonly verdict: "limited"; readonly cause: string };
+
+/** A finding for each presented credential that some remaining rule names. */
+export type Findings = ReadonlyMap<Credential, Finding>;
+
+/** Whether the call is let in, and by which rule or for which reason not. */
+export type Decision =
+  | { readonly outcome: "allowed"; readonly client: string; readonly rule: Rule }
+  /** Everything but a signature is there; decide again when it has been checked. */
+  | { readonly outcome: "pending" }
+  | { readonly outcome: "refused"; readonly reason: Reason; readonly cause: string };
+
+/** What the grants file gives to one SPIFFE ID. */
+export interface Grant {
+  readonly client: string;
+  readonly scopes: ReadonlySet<string>;
+}
+
+/** Step 2: the rules that stay, once those that the peer's certificate cannot meet have fallen away. */
+export function rulesFor(rules: readonly Rule[], grant: Grant | undefined): readonly Rule[] {
+  return rules.filter(
+    (rule) => !rule.credentials.includes(Credential.MTLS) || (grant !== undefined && grants(grant.scopes, rule.scopes)),
+  );
+}
+
+/**
+ * Steps 3 to 5: decides a call from what was found out about the credentials it presented. A credential that is invalid
+ * refuses the call whatever else it carries; then the first rule that is met lets it in.
+ *
+ * @param rules - the rules that remain after {@link rulesFor}, in the order of the policy
+ * @param findings - a finding for each presented credential; one that is missing was not presented
+ */
+export function decide(rules: readonly Rule[], findings: Findings): Decision {
+  const found = [...findings.values()];
+  for (const finding of found) {
+    if (finding.verdict === "invalid") return refused(finding.reason, finding.cause);
+    if (finding.verdict === "limited") return refused(Reason.RATE_LIMITED, finding.cause);
+  }
+  const pending = found.some((finding) => finding.verdict === "pending");
+  const tried = rules.map((rule) => tryRule(rule, findings));
+  const met = tried.find((result) => typeof result === "object");
+  if (met !== undefined)
+    return pending || met.client === undefined ? { outcome: "pending" } : allowed(met.rule, met.client);
+  const unavailable = found.find((finding) => finding.verdict === "unavailable");
+  if (unavailable !== undefined) return refused(Reason.CHECK_UNAVAILABLE, unavailable.cause);
+  if (tried.includes("scope")) return refused(Reason.SCOPE_MISSING, "the credentials lack a scope that the rule needs");
+  if (tried.includes("mismatch")) return refused(Reason.CLIENT_MISMATCH, "the credentials name different clients");
+  return refused(Reason.CREDENTIAL_MISSING, "no rule has all its credentials");
+}
+
+/** Whether a rule is met, by which client (undefined while only a signature speaks for it), or what stands against it. */
+function tryRule(
+  rule: Rule,
+  findings: Findings,
+): { readonly rule: Rule; readonly client: string | undefined } | "missing" | "mismatch" | "scope" {
+  const shown = rule.credentials.map((credential) => findings.get(credential));
+  if (!shown.every((finding) => finding?.verdict === "verified" || finding?.verdict === "pending")) return "missing";
+  const verified = shown.filter((finding) => finding?.verdict === "verified");
+  const [client, ...others] = new Set(verified.map((finding) => finding.client));
+  if (others.length > 0) return "mismatch";
+  return verified.every((finding) => grants(finding.scopes, rule.scopes)) ? { rule, client } : "scope";
+}
+
+function allowed(rule: Rule, client: string): Decision {
+  return { outcome: "allowed", client, rule };
+}
+
+function refused(reason: Reason, cause: string): Decision {
+  return { outcome: "refused", reason, cause };
+}
+
+function grants(held: ReadonlySet<string>, needed: readonly string[]): boolean {
+  return needed.every((scope) => held.has(scope));
+}

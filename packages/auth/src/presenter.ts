@@ -1,0 +1,18 @@
+import type { Credential } from "./gen/zerotrust/auth/v1/policy_pb.ts";
+
+/** One attempt at a call: a retry is another attempt, with a nonce and a token of its own. */
+export interface AttemptFacts {
+  /** `/package.Service/Method` */
+  readonly path: string;
+  /** The serialized request message, as it goes over the wire; resolves when the caller has sent it. */
+  readonly message: () => Promise<Uint8Array>;
+}
+
+/** Presents one kind of credential: what `apiKey()`, `bearer()` and `hmac()` of the client side return. */
+export interface Presenter {
+  readonly credential: Credential;
+  /** The metadata keys that it sets, which a caller may not set by hand. */
+  readonly keys: readonly string[];
+  /** The metadata to send. Throwing fails the call, and nothing is sent. */
+  present(attempt: AttemptFacts): Promise<Readonly<Record<string, string>>>;
+}

@@ -1,0 +1,102 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { newKeyEncryptionKey, newSigningKey, sealSigningKeys } from "../issue.ts";
+import { apiKeyFile, FileError, grantsFile, signingKeyFile } from "./file.ts";
+
+let folder: string;
+const path = (name: string) => join(folder, name);
+function write(name: string, content: unknown): string {
+  writeFileSync(path(name), typeof content === "string" ? content : JSON.stringify(content), { mode: 0o600 });
+  return path(name);
+}
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "zt-"));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const spiffeId = "spiffe://production.internal/order-service";
+const grant = { spiffeId, client: "order-service", scopes: ["read:test"] };
+
+describe("grantsFile", () => {
+  test("follows a change and keeps the last good version", async () => {
+    const file = write("grants.json", { grants: [grant] });
+    const errors: Error[] = [];
+    using source = closing(grantsFile(file, { reloadMs: 5, onError: (error) => errors.push(error) }));
+    const scopes = () => [...(source.value.current().get(spiffeId)?.scopes ?? [])];
+    expect(scopes()).toEqual(["read:test"]);
+    write("grants.json", '{"grants": [');
+    await vi.waitFor(() => expect(errors[0]?.message).toMatch(/grants\.json is no good: it is not JSON/));
+    expect(scopes()).toEqual(["read:test"]);
+    write("grants.json", { grants: [] });
+    await vi.waitFor(() => expect(source.value.current().size).toBe(0));
+  });
+  test.each([
+    ["a mistyped key", { grants: [{ ...grant, scope: [] }] }, /unknown key "scope"/],
+    ["a SPIFFE ID that is none", { grants: [{ ...grant, spiffeId: "order-service" }] }, /is no good/],
+    ["a SPIFFE ID twice", { grants: [grant, grant] }, /second entry/],
+    ["a client out of its grammar", { grants: [{ ...grant, client: "Order Service" }] }, /"client"/],
+    ["scopes that are no list", { grants: [{ ...grant, scopes: "read:test" }] }, /no list "scopes"/],
+  ])("refuses %s in a sentence that names the file", (_name, content, message) => {
+    const open = () => grantsFile(write("grants.json", content));
+    expect(open).toThrow(FileError);
+    expect(open).toThrow(message);
+    expect(open).toThrow(/grants\.json/);
+  });
+  test("refuses a file that is not there", () => {
+    expect(() => grantsFile(path("none.json"))).toThrow(/none\.json cannot be read \(ENOENT\)/);
+  });
+});
+
+describe("apiKeyFile", () => {
+  test("refuses a key without a secret", () => {
+    const key = { id: "a".repeat(12), client: "reporting", audience: "https://x", scopes: [], secrets: [] };
+    expect(() => apiKeyFile(write("keys.json", { keys: [key] }))).toThrow(/keys\[0\] has no secret/);
+  });
+});
+
+describe("signingKeyFile", () => {
+  const kek = newKeyEncryptionKey();
+  const { id, secret } = newSigningKey();
+  const entry = {
+    id,
+    secret,
+    client: "order-service",
+    audience: "https://payment.production.internal",
+    scopes: ["write:payments"],
+  };
+  const files = () => ({
+    path: write("signing.json", sealSigningKeys([entry], kek)),
+    keyEncryptionKeyPath: write("kek", kek),
+  });
+
+  test("opens what was sealed, and the file holds no secret", async () => {
+    using source = closing(signingKeyFile(files()));
+    expect(await source.value.find(id)).toMatchObject({ id, client: "order-service" });
+    expect(sealSigningKeys([entry], kek)).not.toContain(secret.slice(3));
+  });
+  test("does not open with another key, nor when a byte is changed", () => {
+    const good = files();
+    write("kek", newKeyEncryptionKey());
+    expect(() => signingKeyFile(good)).toThrow(/does not open/);
+    const sealed = sealSigningKeys([entry], kek);
+    const at = sealed.length - 20;
+    const changed = sealed.slice(0, at) + (sealed[at] === "A" ? "B" : "A") + sealed.slice(at + 1);
+    write("signing.json", changed);
+    write("kek", kek);
+    expect(() => signingKeyFile(good)).toThrow(/does not open/);
+  });
+  test("refuses files that others can read", () => {
+    const good = files();
+    chmodSync(good.path, 0o640);
+    expect(() => signingKeyFile(good)).toThrow(/signing\.json is open to others: chmod 600/);
+    chmodSync(good.path, 0o600);
+    chmodSync(good.keyEncryptionKeyPath, 0o604);
+    expect(() => signingKeyFile(good)).toThrow(/kek is open to others/);
+  });
+});
+
+function closing<T extends { close(): void }>(value: T): Disposable & { readonly value: T } {
+  return { value, [Symbol.dispose]: () => value.close() };
+}

@@ -1,0 +1,95 @@
+import { credentials, Metadata } from "@grpc/grpc-js";
+import type { MutualTlsChannels } from "@zero-trust/mtls";
+import { createCa, type TestCa } from "@zero-trust/testkit";
+import { beforeAll, describe, expect, test } from "vitest";
+import { newApiKey } from "../src/api-key/format.ts";
+import { apiKey, bearer, connect, hmac } from "../src/client.ts";
+import { newSigningKey } from "../src/hmac/keys.ts";
+import { Credential, definePolicy, type Rule } from "../src/index.ts";
+import * as server from "../src/server.ts";
+import { ping } from "./ping-client.ts";
+import { pingDefinition, startPingServer } from "./ping-server.ts";
+
+const audience = "https://ping.production.internal";
+const key = newApiKey("live");
+const byKey: Rule[] = [{ credentials: [Credential.API_KEY], scopes: [] }];
+const policies = [definePolicy(pingDefinition, { Ping: byKey, PingMany: byKey, PingSum: byKey, PingEach: byKey })];
+const find = (id: string) =>
+  id === key.id ? { id, client: "reporting", audience, scopes: new Set<string>(), sha256: [key.sha256] } : undefined;
+const grants = { current: () => new Map() };
+
+let ca: TestCa;
+beforeAll(async () => {
+  ca = await createCa();
+});
+const start = () =>
+  startPingServer(ca, { policies, grants, credentials: [server.apiKey({ keys: { find }, audience })] });
+
+describe("connect", () => {
+  test("refuses to send credentials over anything but mutual TLS", () => {
+    const plaintext = {
+      channel: () => undefined,
+      target: "127.0.0.1:1",
+      close: () => undefined,
+    } as unknown as MutualTlsChannels;
+    expect(() => connect({ channels: plaintext, credentials: [apiKey({ key: key.key })] })).toThrow(/mutual TLS alone/);
+  });
+  test("refuses two credentials that would set the same key", async () => {
+    await using server1 = await start();
+    const channels = await server1.channels("reporting");
+    const both = [apiKey({ key: key.key }), hmac({ keyId: newSigningKey().id, secret: newSigningKey().secret })];
+    expect(() => connect({ channels, credentials: both })).toThrow(/same metadata key/);
+  });
+  test("presents credentials whatever interceptors one call brings", async () => {
+    await using server1 = await start();
+    const channels = connect({
+      channels: await server1.channels("reporting"),
+      credentials: [apiKey({ key: key.key })],
+    });
+    expect(await ping(channels, { options: { interceptors: [] } })).toBe("OK");
+  });
+  test("refuses credentials and reserved metadata of one call, before anything is sent", async () => {
+    await using server1 = await start();
+    const channels = connect({
+      channels: await server1.channels("reporting"),
+      credentials: [apiKey({ key: key.key })],
+    });
+    const own = credentials.createFromMetadataGenerator((_, callback) => callback(null, new Metadata()));
+    await expect(ping(channels, { options: { credentials: own } })).rejects.toThrow(/cannot be replaced/);
+    await expect(ping(channels, { metadata: { "x-api-key": "mine" } })).rejects.toThrow(/x-api-key is set by/);
+    expect(server1.events).toEqual([]);
+  });
+  test("sends nothing where a credential cannot be had", async () => {
+    await using server1 = await start();
+    const tokens = { token: () => Promise.reject(new Error("the issuer is down")) };
+    const channels = connect({ channels: await server1.channels("reporting"), credentials: [bearer({ tokens })] });
+    expect(await ping(channels)).toBe("UNAVAILABLE");
+    expect(server1.events).toEqual([]);
+  });
+  test("presents only what the policy of the method names, where it is known", async () => {
+    await using server1 = await start();
+    let asked = 0;
+    const tokens = {
+      token: async () => {
+        asked += 1;
+        return "a.b.c";
+      },
+    };
+    const channels = connect({
+      channels: await server1.channels("reporting"),
+      credentials: [apiKey({ key: key.key }), bearer({ tokens })],
+      policies,
+    });
+    expect(await ping(channels)).toBe("OK");
+    expect(asked).toBe(0);
+  });
+});
+
+test.each(["", "sk-live-", `${key.key}x`])("refuses the malformed API key %j without repeating it", (text) => {
+  expect(() => apiKey({ key: text })).toThrow(/^The API key is malformed: was it copied whole\?$/);
+});
+test("refuses a malformed signing secret without repeating it", () => {
+  const attempt = () => hmac({ keyId: "hk-aaaaaaaa", secret: "hs-canary" });
+  expect(attempt).toThrow(TypeError);
+  expect(attempt).not.toThrow(/canary/);
+});

@@ -1,0 +1,121 @@
+import { create, type DescMessage, type DescMethod, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
+import {
+  Server,
+  type ServerDuplexStream,
+  type ServerReadableStream,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type ServiceDefinition,
+  type sendUnaryData,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+import { identityFromMemory, type MutualTlsChannels, mutualTlsChannels, mutualTlsServer } from "@zero-trust/mtls";
+import {
+  type PingEachRequest,
+  type PingEachResponse,
+  PingEachResponseSchema,
+  type PingManyRequest,
+  type PingManyResponse,
+  PingManyResponseSchema,
+  type PingRequest,
+  type PingResponse,
+  PingResponseSchema,
+  PingService,
+  type PingSumRequest,
+  type PingSumResponse,
+  PingSumResponseSchema,
+  type TestCa,
+} from "@zero-trust/testkit";
+import type { DecisionEvent } from "../src/decision-event.ts";
+import { identityOf } from "../src/identity.ts";
+import { type ProtectOptions, protect } from "../src/protect.ts";
+import { wireBytes } from "../src/wire-bytes.ts";
+
+const trustDomain = "production.internal";
+export const idOf = (workload: string): string => `spiffe://${trustDomain}/${workload}`;
+
+/** The definition of PingService as any generator would make it: messages in, messages out. */
+export const pingDefinition: ServiceDefinition = Object.fromEntries(
+  PingService.methods.map((method) => [method.name, entry(method)]),
+);
+
+function entry(method: DescMethod) {
+  const encode = (schema: DescMessage) => (message: Message) => Buffer.from(toBinary(schema, message));
+  const decode = (schema: DescMessage) => (bytes: Buffer) => fromBinary(schema, new Uint8Array(bytes));
+  return {
+    path: `/${PingService.typeName}/${method.name}`,
+    requestStream: method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming",
+    responseStream: method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming",
+    requestSerialize: encode(method.input),
+    requestDeserialize: decode(method.input),
+    responseSerialize: encode(method.output),
+    responseDeserialize: decode(method.output),
+  };
+}
+
+/** A server of PingService behind `protect()`, and what it saw. */
+export interface PingServer extends AsyncDisposable {
+  readonly events: DecisionEvent[];
+  /** The texts of the pings that reached the handler. */
+  readonly handled: string[];
+  channels(from: string): Promise<MutualTlsChannels>;
+}
+
+export async function startPingServer(
+  ca: TestCa,
+  options: Omit<ProtectOptions, "trustDomain" | "onDecision"> & Partial<ProtectOptions>,
+): Promise<PingServer> {
+  const events: DecisionEvent[] = [];
+  const handled: string[] = [];
+  const guard = protect({ trustDomain, onDecision: (event) => void events.push(event), ...options });
+  const server = new Server({ interceptors: [guard] });
+  const handlers = {
+    Ping: (call: ServerUnaryCall<PingRequest, PingResponse>, callback: sendUnaryData<PingResponse>) => {
+      handled.push(call.request.text);
+      callback(null, create(PingResponseSchema, { text: call.request.text, client: identityOf(call.metadata).client }));
+    },
+    PingMany: (call: ServerWritableStream<PingManyRequest, PingManyResponse>) => {
+      for (let index = 0; index < call.request.count; index += 1) {
+        call.write(create(PingManyResponseSchema, { text: call.request.text, index }));
+      }
+      call.end();
+    },
+    PingSum: (
+      call: ServerReadableStream<PingSumRequest, PingSumResponse>,
+      callback: sendUnaryData<PingSumResponse>,
+    ) => {
+      let count = 0;
+      call.on("data", () => {
+        count += 1;
+      });
+      call.on("end", () => callback(null, create(PingSumResponseSchema, { count })));
+    },
+    PingEach: (call: ServerDuplexStream<PingEachRequest, PingEachResponse>) => {
+      call.on("data", ({ text }: PingEachRequest) => call.write(create(PingEachResponseSchema, { text })));
+      call.on("end", () => call.end());
+    },
+  } satisfies UntypedServiceImplementation;
+  server.addService(wireBytes(pingDefinition), handlers);
+  const identity = identityFromMemory(await ca.issue({ spiffeId: idOf("ping-service") }));
+  const listener = mutualTlsServer({ identity, server });
+  const port = await listener.listen({ host: "127.0.0.1", port: 0 });
+  const open: MutualTlsChannels[] = [];
+  return {
+    events,
+    handled,
+    async channels(from) {
+      const channels = mutualTlsChannels({
+        identity: identityFromMemory(await ca.issue({ spiffeId: idOf(from) })),
+        target: `127.0.0.1:${port}`,
+        serverId: idOf("ping-service"),
+      });
+      open.push(channels);
+      return channels;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const channels of open) channels.close();
+      await listener.close();
+      server.forceShutdown();
+    },
+  };
+}

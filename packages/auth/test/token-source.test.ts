@@ -1,0 +1,81 @@
+import { createCa, type TestCa } from "@zero-trust/testkit";
+import { beforeAll, describe, expect, test } from "vitest";
+import { clientCredentials } from "../src/client.ts";
+import { type IssuerServer, json, startIssuerServer } from "./issuer-server.ts";
+
+let ca: TestCa;
+beforeAll(async () => {
+  ca = await createCa();
+});
+const token = { access_token: "a.b.c", token_type: "Bearer", expires_in: 300 };
+const open = (issuer: IssuerServer, changes: { readonly clientSecret?: string; readonly now?: () => number } = {}) =>
+  clientCredentials({
+    tokenEndpoint: issuer.url,
+    agent: issuer.agent,
+    clientId: "storefront",
+    audience: "https://order.production.internal",
+    scopes: ["read:orders"],
+    ...changes,
+  });
+
+describe("clientCredentials", () => {
+  test("asks once for a thousand first calls, with grant, resource, scope and client", async () => {
+    await using issuer = await startIssuerServer(ca);
+    let form = "";
+    issuer.answer = (req, res) => {
+      req.on("data", (chunk: Buffer) => {
+        form += chunk.toString();
+      });
+      req.on("end", () => json(token)(req, res));
+    };
+    const source = open(issuer);
+    await Promise.all(Array.from({ length: 1000 }, () => source.token()));
+    expect(issuer.requests).toBe(1);
+    expect(Object.fromEntries(new URLSearchParams(form))).toEqual({
+      grant_type: "client_credentials",
+      resource: "https://order.production.internal",
+      scope: "read:orders",
+      client_id: "storefront",
+    });
+  });
+  test("authenticates by its secret where it has one", async () => {
+    await using issuer = await startIssuerServer(ca);
+    let authorization: string | undefined;
+    issuer.answer = (req, res) => {
+      authorization = req.headers.authorization;
+      json(token)(req, res);
+    };
+    await open(issuer, { clientSecret: "s:ecret" }).token();
+    expect(Buffer.from(authorization?.split(" ")[1] ?? "", "base64").toString()).toBe("storefront:s%3Aecret");
+  });
+  test("renews ahead of time, and goes on with a token that is still good when the issuer is down", async () => {
+    await using issuer = await startIssuerServer(ca);
+    let ahead = 0;
+    issuer.answer = json(token);
+    const source = open(issuer, { now: () => Date.now() + ahead });
+    expect(await source.token()).toBe("a.b.c");
+    ahead = 226_000;
+    issuer.answer = json({ ...token, access_token: "d.e.f" });
+    expect(await source.token()).toBe("d.e.f");
+    ahead += 226_000;
+    issuer.answer = json({}, 503);
+    expect(await source.token()).toBe("d.e.f");
+    ahead += 70_000;
+    await expect(source.token()).rejects.toThrow(/refused client storefront a token: status 503/);
+  });
+  test.each([
+    [
+      "an OAuth error, by its code alone",
+      json({ error: "invalid_scope", error_description: "canary" }, 400),
+      /a token: invalid_scope\.$/,
+    ],
+    ["another type of token", json({ ...token, token_type: "DPoP" }), /no token/],
+    ["HTML", (_req, res) => res.end("<html>canary"), /cannot be asked: status 200 without JSON/],
+  ] as [string, IssuerServer["answer"], RegExp][])("says clearly that it got %s", async (_name, answer, message) => {
+    await using issuer = await startIssuerServer(ca);
+    issuer.answer = answer;
+    const failed = open(issuer).token();
+    await expect(failed).rejects.toThrow(message);
+    await expect(failed).rejects.not.toThrow(/canary/);
+  });
+});

@@ -1,0 +1,106 @@
+import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
+
+/** A connection that was turned away before it could carry a call. */
+export interface RefusedHandshake {
+  readonly time: Date;
+  readonly remoteAddress: string;
+  /** A code of Node's or OpenSSL's, such as `CERT_HAS_EXPIRED`; never text that the caller chose. */
+  readonly cause: string;
+}
+
+/** Keeps the books of the handshakes of a `tls.Server`: each connection ends as accepted or as refused, once, however it ended. */
+export class Handshakes {
+  readonly #pending = new Map<string, Socket>();
+  /** Closed before the handshake was done, and Node has not said yet why. */
+  readonly #closed: string[] = [];
+  /** Why, said before the connection that it is about was seen to close. */
+  readonly #causes: string[] = [];
+  readonly #onRefused: (event: RefusedHandshake) => void;
+  #refused = 0;
+  #nameless = 0;
+
+  constructor(onRefused: (event: RefusedHandshake) => void) {
+    this.#onRefused = onRefused;
+  }
+
+  /** How many connections were turned away. */
+  get refused(): number {
+    return this.#refused;
+  }
+
+  /** A TCP connection was accepted. */
+  begun(socket: Socket): void {
+    this.#nameless += 1;
+    // A client that is gone before we look has no address.
+    const key = keyOf(socket) ?? `unknown ${this.#nameless}`;
+    this.#pending.set(key, socket);
+    socket.once("close", () => {
+      if (this.#pending.get(key) !== socket) {
+        return;
+      }
+      this.#pending.delete(key);
+      this.#closed.push(key);
+      // Node says why within the same turn; where it does not, the connection was refused all the same.
+      setImmediate(() => {
+        if (this.#closed.includes(key)) {
+          this.#refuse(key, this.#causes.shift() ?? "ECONNRESET");
+        }
+      });
+    });
+  }
+
+  /** The handshake is done and the connection may be used. */
+  accepted(socket: TLSSocket): void {
+    this.#pending.delete(keyOf(socket) ?? "");
+  }
+
+  /** The handshake failed. A certificate that did not verify is known by the socket's code, the rest by the error's. */
+  failed(error: Error, socket: TLSSocket): void {
+    const verdict: unknown = socket.authorizationError;
+    const code = "code" in error && typeof error.code === "string" ? error.code : "TLS_ERROR";
+    const cause = typeof verdict === "string" ? verdict : code;
+    // A closed socket has forgotten its address; Node reports in the order in which they closed.
+    const key = keyOf(socket) ?? this.#closed[0];
+    if (key === undefined) {
+      this.#causes.push(cause);
+    } else {
+      this.#refuse(key, cause);
+    }
+    // After a time-out Node leaves the connection open.
+    socket.destroy();
+  }
+
+  /** Turns away a connection whose handshake was well but which is of no use. */
+  refuse(socket: TLSSocket, cause: string): void {
+    const key = keyOf(socket);
+    if (key !== undefined) {
+      this.#refuse(key, cause);
+    }
+    socket.destroy();
+  }
+
+  /** Ends every connection that is still in its handshake. */
+  abandon(): void {
+    for (const socket of this.#pending.values()) {
+      socket.destroy();
+    }
+    this.#pending.clear();
+  }
+
+  #refuse(key: string, cause: string): void {
+    this.#pending.delete(key);
+    const index = this.#closed.indexOf(key);
+    if (index >= 0) {
+      this.#closed.splice(index, 1);
+    }
+    this.#refused += 1;
+    const [remoteAddress = ""] = key.split(" ");
+    this.#onRefused({ time: new Date(), remoteAddress, cause });
+  }
+}
+
+function keyOf(socket: Socket): string | undefined {
+  const { remoteAddress, remotePort } = socket;
+  return remoteAddress === undefined ? undefined : `${remoteAddress} ${remotePort}`;
+}

@@ -1,0 +1,148 @@
+import { createHash } from "node:crypto";
+import type { TLSSocket } from "node:tls";
+import { type ConnectionAddresses, liveConnection } from "./connections.ts";
+import { parseX509Svid, X509SvidError } from "./x509-svid.ts";
+
+/** Who is at the other end of a connection, by its certificate. */
+export interface Peer {
+  readonly spiffeId: string;
+  readonly trustDomain: string;
+  /** Base64url SHA-256 of the certificate's DER: `x5t#S256` (RFC 8705 §3.1). */
+  readonly thumbprint: string;
+  /** Hexadecimal. */
+  readonly serialNumber: string;
+  /** The certificate's end, epoch milliseconds. */
+  readonly notAfterMs: number;
+}
+
+/** No peer that could be trusted; the message is the cause for the log, never for the wire. */
+export class PeerError extends Error {
+  override readonly name = "PeerError";
+}
+
+/** The part of a gRPC call that tells who is calling; `ServerInterceptingCallInterface` of grpc-js has it. */
+export interface PeerCall {
+  getAuthContext(): { readonly sslPeerCertificate?: { readonly raw: Uint8Array } | undefined };
+  getConnectionInfo(): ConnectionAddresses;
+}
+
+/** What a peer has to be. */
+export interface PeerOptions {
+  /** The one trust domain whose workloads are let in. */
+  readonly trustDomain: string;
+  /** Epoch milliseconds; default `Date.now`. */
+  readonly now?: () => number;
+}
+
+/** A certificate is parsed once; that it is a bad one is worth remembering too. */
+type Parsed = Peer | PeerError;
+
+const bySocket = new WeakMap<TLSSocket, Parsed>();
+/** A call's connection info is one object for the call's life: its peer stays what it was, whoever gets the addresses next. */
+const byCall = new WeakMap<ConnectionAddresses, Parsed>();
+/** For connections that are not ours, such as a server bound with other credentials; oldest out first. */
+const byDigest = new Map<string, Parsed>();
+const MAX_DIGESTS = 1024;
+
+/**
+ * Reads a client's X509-SVID.
+ *
+ * @throws {PeerError} when the certificate is not one
+ */
+export function parsePeer(der: Uint8Array): Peer {
+  try {
+    const { spiffeId, thumbprint, serialNumber, notAfterMs } = parseX509Svid(der, ["client"]);
+    const { uri, trustDomain } = spiffeId;
+    return Object.freeze({ spiffeId: uri, trustDomain, thumbprint, serialNumber, notAfterMs });
+  } catch (cause) {
+    throw cause instanceof X509SvidError ? new PeerError(cause.message, { cause }) : cause;
+  }
+}
+
+/**
+ * The peer of a gRPC call. The certificate is parsed once a connection; its end is checked on every call, since a
+ * connection may outlive it.
+ *
+ * @throws {PeerError} without a verified certificate, or with one that is no X509-SVID, of another trust domain or expired
+ *
+ * @example
+ * const peer = peerOf(call, { trustDomain: "production.internal" });
+ */
+export function peerOf(call: PeerCall, options: PeerOptions): Peer {
+  const connection = call.getConnectionInfo();
+  let parsed = byCall.get(connection);
+  if (parsed === undefined) {
+    const socket = liveConnection(connection);
+    parsed = socket === undefined ? ofAuthContext(call) : ofSocket(socket);
+    byCall.set(connection, parsed);
+  }
+  return acceptable(parsed, options);
+}
+
+/**
+ * The peer of a plain TLS connection, such as an HTTPS request's `socket`.
+ *
+ * @throws {PeerError} as {@link peerOf}
+ */
+export function peerOfSocket(socket: TLSSocket, options: PeerOptions): Peer {
+  if (!socket.authorized) {
+    throw new PeerError("The connection has no verified client certificate.");
+  }
+  return acceptable(ofSocket(socket), options);
+}
+
+function acceptable(parsed: Parsed, options: PeerOptions): Peer {
+  if (parsed instanceof PeerError) {
+    throw parsed;
+  }
+  if (parsed.trustDomain !== options.trustDomain) {
+    throw new PeerError(`${parsed.spiffeId} is not of the trust domain ${options.trustDomain}.`);
+  }
+  const now = options.now ?? Date.now;
+  // RFC 5280 §4.1.2.5: the certificate is good through notAfter, that second included.
+  if (now() >= parsed.notAfterMs + 1000) {
+    throw new PeerError(`The certificate of ${parsed.spiffeId} has expired.`);
+  }
+  return parsed;
+}
+
+function ofSocket(socket: TLSSocket): Parsed {
+  let parsed = bySocket.get(socket);
+  if (parsed === undefined) {
+    parsed = parse(socket.getPeerX509Certificate()?.raw);
+    bySocket.set(socket, parsed);
+  }
+  return parsed;
+}
+
+function ofAuthContext(call: PeerCall): Parsed {
+  const der = call.getAuthContext().sslPeerCertificate?.raw;
+  if (der === undefined) {
+    return parse(der);
+  }
+  const digest = createHash("sha256").update(der).digest("base64");
+  let parsed = byDigest.get(digest);
+  if (parsed === undefined) {
+    parsed = parse(der);
+    byDigest.set(digest, parsed);
+    if (byDigest.size > MAX_DIGESTS) {
+      const [oldest = ""] = byDigest.keys();
+      byDigest.delete(oldest);
+    }
+  }
+  return parsed;
+}
+
+function parse(der: Uint8Array | undefined): Parsed {
+  if (der === undefined) {
+    return new PeerError("The connection has no verified client certificate.");
+  }
+  try {
+    return parsePeer(der);
+  } catch (error) {
+    if (error instanceof PeerError) {
+      return error;
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,69 @@
+import type { DescMessage, DescMethod, DescService, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import { callBidi } from "./call-bidi.ts";
+import { callClientStream } from "./call-client-stream.ts";
+import { callServerStream } from "./call-server-stream.ts";
+import { callUnary } from "./call-unary.ts";
+import type { ChannelSource } from "./channel-source.ts";
+import { type CallOptions, type ClientMethodTarget, checkTimeout } from "./outgoing-call.ts";
+
+/** How long a call may take that says nothing else, in milliseconds: as long as a server gives a unary call. */
+export const defaultTimeoutMs = 30_000;
+
+/** What `createClient` can be told. */
+export interface ClientOptions {
+  /** How long each call may take, in milliseconds; 30 s if not given. */
+  readonly timeoutMs?: number;
+}
+
+type Init<D extends DescMessage> = MessageInitShape<D>;
+type Shape<D extends DescMessage> = MessageShape<D>;
+
+/** The function that calls a method, by its kind. */
+export type ClientMethod<M extends DescMethod> = M extends { methodKind: "unary" }
+  ? (request: Init<M["input"]>, options?: CallOptions) => Promise<Shape<M["output"]>>
+  : M extends { methodKind: "server_streaming" }
+    ? (request: Init<M["input"]>, options?: CallOptions) => AsyncIterable<Shape<M["output"]>>
+    : M extends { methodKind: "client_streaming" }
+      ? (requests: AsyncIterable<Init<M["input"]>>, options?: CallOptions) => Promise<Shape<M["output"]>>
+      : M extends { methodKind: "bidi_streaming" }
+        ? (requests: AsyncIterable<Init<M["input"]>>, options?: CallOptions) => AsyncIterable<Shape<M["output"]>>
+        : never;
+
+/** A function for every method of a service, by its name in TypeScript. */
+export type Client<S extends DescService> = {
+  readonly [K in keyof S["method"]]: ClientMethod<S["method"][K]>;
+};
+
+/**
+ * Makes a typed client of a service.
+ *
+ * Every call asks `channels` for its channel and has a deadline. A call that does not end well throws an RpcError with
+ * its code, its sentence and its trailers. Calls that stream responses begin when the first response is asked for, and
+ * leaving their loop early cancels them. A request that cannot be serialized throws what protobuf-es says of it, and
+ * nothing is sent. Throws a TypeError for a time-out that is none.
+ */
+export function createClient<S extends DescService>(
+  service: S,
+  channels: ChannelSource,
+  options: ClientOptions = {},
+): Client<S> {
+  const timeoutMs = checkTimeout(options.timeoutMs ?? defaultTimeoutMs);
+  const methods = service.methods.map(
+    (method) => [method.localName, callerOf({ method, channels, timeoutMs })] as const,
+  );
+  // Built from the same descriptor that the type is computed from.
+  return Object.fromEntries(methods) as unknown as Client<S>;
+}
+
+function callerOf(target: ClientMethodTarget): unknown {
+  switch (target.method.methodKind) {
+    case "unary":
+      return callUnary.bind(undefined, target);
+    case "server_streaming":
+      return callServerStream.bind(undefined, target);
+    case "client_streaming":
+      return callClientStream.bind(undefined, target);
+    case "bidi_streaming":
+      return callBidi.bind(undefined, target);
+  }
+}

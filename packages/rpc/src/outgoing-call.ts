@@ -1,0 +1,85 @@
+import type { DescMethod } from "@bufbuild/protobuf";
+import { type Client, Metadata, status } from "@grpc/grpc-js";
+import { type ChannelSource, clientOf } from "./channel-source.ts";
+import type { HandlerContext } from "./handlers.ts";
+import { markReceived } from "./received-error.ts";
+import { RpcError } from "./rpc-error.ts";
+import { methodPath } from "./service-definition.ts";
+
+/** What one call can be told. There is no way to replace the credentials or interceptors of its channel. */
+export interface CallOptions {
+  /** How long to wait for the whole call, in milliseconds; the client's `timeoutMs` if not given. */
+  readonly timeoutMs?: number;
+  /** Cancels the call. */
+  readonly signal?: AbortSignal;
+  /** Headers to send; copied. */
+  readonly metadata?: Metadata;
+  /** The call being handled: this one ends no later, and is cancelled with it. Its headers are not passed on. */
+  readonly context?: Pick<HandlerContext, "signal" | "deadlineMs">;
+}
+
+/** What every kind of call is made with. */
+export interface CallStart {
+  readonly path: string;
+  readonly metadata: Metadata;
+  readonly options: { readonly deadline: number };
+}
+
+/** A call that is about to be made. */
+export interface OutgoingCall {
+  readonly method: DescMethod;
+  /** Makes the call; what grpc-js throws instead (the channel is closed) becomes an RpcError. */
+  readonly start: <T>(make: (client: Client, start: CallStart) => T) => T;
+  /** Calls `cancel` if the call is not wanted any more; returns what ends that watch. */
+  readonly onCancel: (cancel: () => void) => () => void;
+}
+
+/** One method of a client. */
+export interface ClientMethodTarget {
+  readonly method: DescMethod;
+  readonly channels: ChannelSource;
+  readonly timeoutMs: number;
+}
+
+/** Prepares a call. Throws an RpcError if it is already cancelled or late, without sending anything. */
+export function outgoingCall(target: ClientMethodTarget, options: CallOptions): OutgoingCall {
+  const { method, channels } = target;
+  const deadline = Math.min(
+    Date.now() + checkTimeout(options.timeoutMs ?? target.timeoutMs),
+    options.context?.deadlineMs ?? Number.POSITIVE_INFINITY,
+  );
+  const signals = [options.signal, options.context?.signal].filter((signal) => signal !== undefined);
+  if (deadline <= Date.now()) throw refused(status.DEADLINE_EXCEEDED, "The deadline had passed before the call.");
+  if (signals.some((signal) => signal.aborted)) throw refused(status.CANCELLED, "Cancelled before the call.");
+  return {
+    method,
+    start(make): ReturnType<typeof make> {
+      const metadata = options.metadata?.clone() ?? new Metadata();
+      try {
+        return make(clientOf(channels.channel()), { path: methodPath(method), metadata, options: { deadline } });
+      } catch (cause) {
+        const error = refused(status.UNAVAILABLE, "No channel could be opened.");
+        error.cause = cause;
+        throw error;
+      }
+    },
+    onCancel(cancel): () => void {
+      for (const signal of signals) signal.addEventListener("abort", cancel, { once: true });
+      return () => {
+        for (const signal of signals) signal.removeEventListener("abort", cancel);
+      };
+    },
+  };
+}
+
+/** Returns a time-out if it is one; throws a TypeError otherwise. A call without an end holds its resources for ever. */
+export function checkTimeout(timeoutMs: number): number {
+  if (!Number.isFinite(timeoutMs) || timeoutMs <= 0) {
+    throw new TypeError("timeoutMs must be a positive, finite number of milliseconds.");
+  }
+  return timeoutMs;
+}
+
+function refused(code: status, message: string): RpcError {
+  return markReceived(new RpcError(code, message));
+}

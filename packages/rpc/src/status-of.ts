@@ -1,0 +1,25 @@
+import { type Metadata, status } from "@grpc/grpc-js";
+import { isReceived } from "./received-error.ts";
+import { RpcError } from "./rpc-error.ts";
+
+// Trailers share the limit for headers; a longer text would take the whole connection down with it.
+const longestDetails = 1024;
+
+/** A status as grpc-js takes it from a handler. */
+export interface Status {
+  readonly code: status;
+  readonly details: string;
+  readonly metadata?: Metadata;
+}
+
+/** The status that a handler chose by throwing an RpcError; undefined for anything else, which the caller may not see. */
+export function statusOf(error: unknown): Status | undefined {
+  if (!(error instanceof RpcError) || isReceived(error) || !isFailure(error.code)) return undefined;
+  // Half a surrogate pair cannot be encoded, and would leave the caller without any answer.
+  const details = error.message.slice(0, longestDetails).toWellFormed();
+  return { code: error.code, details, metadata: error.metadata };
+}
+
+function isFailure(code: number): boolean {
+  return Number.isInteger(code) && code !== Number(status.OK) && code in status;
+}

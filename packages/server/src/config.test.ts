@@ -1,0 +1,54 @@
+import { expect, test } from "vitest";
+import { z } from "zod";
+import { address, ConfigError, logLevel, port, readConfig, text } from "./config.ts";
+
+const schema = z.object({
+  ZT_PORT: port,
+  ZT_HOST: text.default("127.0.0.1"),
+  ZT_PAYMENT_ADDRESS: address.optional(),
+  ZT_SIGNING_SECRET: z.literal("x", "must be x").optional(),
+  ZT_LOG_LEVEL: logLevel.optional(),
+});
+
+function sentenceOf(environment: NodeJS.ProcessEnv): string {
+  try {
+    readConfig(schema, environment);
+  } catch (error) {
+    return error instanceof ConfigError ? error.message : "it threw something else";
+  }
+  return "it was accepted";
+}
+
+test("reads variables, with defaults, and takes an empty one for not set", () => {
+  expect(readConfig(schema, { ZT_PORT: "9000", ZT_HOST: "" })).toEqual({ ZT_PORT: 9000, ZT_HOST: "127.0.0.1" });
+});
+
+test.each(["0", "65535"])("accepts port %s", (value) => {
+  expect(readConfig(schema, { ZT_PORT: value }).ZT_PORT).toBe(Number(value));
+});
+
+test("names the variable that is missing", () => {
+  expect(sentenceOf({})).toBe("ZT_PORT must be a whole number from 0 to 65535; it is not set.");
+});
+
+test.each(["65536", "-1", "1e3", "08", "0x10", " 80"])("refuses port %j", (value) => {
+  expect(sentenceOf({ ZT_PORT: value })).toContain("ZT_PORT must be a whole number from 0 to 65535; it");
+});
+
+test("says what it found", () => {
+  expect(sentenceOf({ ZT_PORT: "http" })).toBe('ZT_PORT must be a whole number from 0 to 65535; it is "http".');
+  expect(sentenceOf({ ZT_PORT: "1", ZT_PAYMENT_ADDRESS: "localhost" })).toBe(
+    'ZT_PAYMENT_ADDRESS must be a host and a port, such as 127.0.0.1:9000; it is "localhost".',
+  );
+});
+
+test.each([
+  ["a variable for a secret", { ZT_PORT: "1", ZT_SIGNING_SECRET: "canary" }],
+  ["an API key", { ZT_PORT: "sk-live-canary" }],
+  ["a long random text", { ZT_PORT: `canary${"A0".repeat(20)}` }],
+  ["a text of several lines", { ZT_PORT: "a\ncanary" }],
+])("does not show the value of %s", (_, environment) => {
+  const sentence = sentenceOf(environment);
+  expect(sentence).toContain("its value is something else (not shown here).");
+  expect(sentence).not.toContain("canary");
+});

@@ -1,0 +1,85 @@
+import * as grpc from "@grpc/grpc-js";
+import { expect, test } from "vitest";
+import { createLog, grpcLogger, installGrpcLogger, type Log } from "./log.ts";
+
+function capture(): { readonly log: Log; readonly lines: string[] } {
+  const lines: string[] = [];
+  return {
+    lines,
+    log: createLog({ name: "order", level: "debug", destination: { write: (line) => lines.push(line) } }),
+  };
+}
+
+function only(lines: readonly string[]): Record<string, unknown> {
+  expect(lines).toHaveLength(1);
+  return JSON.parse(lines[0] ?? "") as Record<string, unknown>;
+}
+
+test("writes one JSON object a line, with name, level in words and ISO time", () => {
+  const { log, lines } = capture();
+  log.info({ port: 1 }, "listening");
+  expect(only(lines)).toEqual({
+    level: "info",
+    time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/u) as string,
+    name: "order",
+    port: 1,
+    msg: "listening",
+  });
+});
+
+test("writes no secret by name, in fields, children and errors", () => {
+  const { log, lines } = capture();
+  const error = Object.assign(new Error("failed"), { request: { headers: { authorization: "canary" } } });
+  log.child({ token: "canary" }).info(
+    {
+      headers: { "x-api-key": "canary", "x-signature": "canary", "x-nonce": "canary" },
+      secret: "canary",
+      err: error,
+    },
+    "m",
+  );
+  expect(lines.join("")).not.toContain("canary");
+  expect(only(lines)).toMatchObject({ token: "[redacted]", secret: "[redacted]", err: { message: "failed" } });
+});
+
+test("writes no secret by shape, in the message, its parameters and an error in its place", () => {
+  const { log, lines } = capture();
+  log.info("key sk-live-abc-canary");
+  log.info("key %s", "sk-live-abc-canary");
+  log.error(Object.assign(new Error("key sk-live-abc-canary"), { body: "canary" }));
+  expect(lines).toHaveLength(3);
+  expect(lines.join("")).not.toContain("canary");
+});
+
+test("keeps what a caller sent within one line of printable ASCII, and unchanged for whoever parses it", () => {
+  const { log, lines } = capture();
+  const hostile = 'a\n{"level":"info"}\r\u001b[31m\u009b2J\u2028\u202e"\\😀\ud800';
+  log.info({ [hostile]: hostile }, hostile);
+  expect(lines[0]).toMatch(/^[\x20-\x7e]+\n$/u);
+  expect(only(lines)).toMatchObject({ [hostile]: hostile, msg: hostile });
+});
+
+test("keeps the value of a header that grpc-js rejects out of the log", () => {
+  const { log, lines } = capture();
+  installGrpcLogger(log);
+  try {
+    grpc.Metadata.fromHttp2Headers({ "x-good": "fine", "x-signature": "canary\u00e9" });
+  } finally {
+    grpc.setLogger(console);
+  }
+  expect(only(lines)).toMatchObject({ level: "error", log: "grpc" });
+  expect(lines[0]).toContain("Failed to add metadata entry x-signature");
+  expect(lines[0]).not.toContain("canary");
+});
+
+test("writes no trace of grpc-js, which would print metadata whole", () => {
+  const { log, lines } = capture();
+  grpcLogger(log).debug?.('received headers {"x-nonce":["canary"]}');
+  expect(lines).toEqual([]);
+});
+
+test("passes other messages of grpc-js on", () => {
+  const { log, lines } = capture();
+  grpcLogger(log).error?.("E", "something");
+  expect(only(lines)).toMatchObject({ log: "grpc", msg: "E something" });
+});

@@ -1,0 +1,96 @@
+import * as grpc from "@grpc/grpc-js";
+import { destination as fileDestination, type Logger, pino, stdTimeFunctions } from "pino";
+import { redact, redactText } from "./redact.ts";
+
+/** A structured log: one JSON object a line. */
+export type Log = Logger;
+
+/** Where the lines of a log go. */
+export interface LogDestination {
+  write(line: string): void;
+}
+
+export interface LogOptions {
+  /** The service's name, in every line. */
+  readonly name: string;
+  /** `trace`, `debug`, `info` (the default), `warn`, `error`, `fatal` or `silent`. */
+  readonly level?: string;
+  /** Standard output unless given. */
+  readonly destination?: LogDestination;
+}
+
+/**
+ * Creates a JSON log (RFC 8259, one object a line, ISO 8601 time) that writes no secret by name or by shape, and nothing
+ * but printable ASCII: what a caller sent can neither start a new line nor reach the reader's terminal.
+ */
+export function createLog(options: LogOptions): Log {
+  const log = pino(
+    {
+      name: options.name,
+      level: options.level ?? "info",
+      base: {},
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: {
+        level: (label) => ({ level: label }),
+        log: redactFields,
+      },
+      // Errors are already reduced by `redactFields`; pino's own serializer would bring their other properties back.
+      serializers: { err: (error: unknown) => error },
+      hooks: {
+        logMethod(args, method) {
+          // The message is not part of the fields, and an error in its place would skip them.
+          const [first, ...rest] = args as readonly unknown[];
+          const safe = first instanceof Error ? [{ err: first }, first.message] : [first];
+          const parts = [...safe, ...rest].map((part) => (typeof part === "string" ? redactText(part) : part));
+          Reflect.apply(method, this, parts);
+        },
+        streamWrite: escapeLine,
+      },
+    },
+    // Written at once: the last line before an exit is the one that is needed.
+    options.destination ?? fileDestination({ dest: 1, sync: true }),
+  );
+  // The fields of children pass no formatter. Children inherit this method, so theirs do here.
+  const child = Reflect.get(log, "child") as unknown as (bindings: object) => Log;
+  log.child = function redactedChild(this: Log, bindings: object, ...rest: readonly unknown[]) {
+    return Reflect.apply(child, this, [redactFields(bindings), ...rest]) as never;
+  };
+  return log;
+}
+
+/**
+ * Returns a logger for `grpc.setLogger`. Of a message about a header that grpc-js rejects, which holds the header's
+ * value, only the name is kept; its traces print metadata whole, credentials included, and are not written at all.
+ */
+export function grpcLogger(log: Log): Partial<Console> {
+  const grpcLog = log.child({ log: "grpc" });
+  const text = (parts: readonly unknown[]): string =>
+    parts
+      .map(String)
+      .join(" ")
+      .replace(/^(Failed to add metadata entry :?[^:]{0,64}).*$/su, "$1");
+  return {
+    error: (...parts: unknown[]) => grpcLog.error(text(parts)),
+    info: (...parts: unknown[]) => grpcLog.info(text(parts)),
+    debug: () => undefined,
+  };
+}
+
+/** Makes grpc-js write to this log, in place of the console. */
+export function installGrpcLogger(log: Log): void {
+  grpc.setLogger(grpcLogger(log));
+}
+
+function redactFields(fields: object): Record<string, unknown> {
+  return redact(fields) as Record<string, unknown>;
+}
+
+/** Everything outside printable ASCII as a JSON escape; in a line of JSON it can only stand inside a string. */
+function escapeLine(line: string): string {
+  return line.replaceAll(/[^\n\x20-\x7e]/gu, (character) =>
+    // By code unit: a character beyond the basic plane is a pair of escapes (RFC 8259, section 7).
+    Array.from({ length: character.length }, (_, index) => character.charCodeAt(index))
+      .map((unit) => `\\u${unit.toString(16).padStart(4, "0")}`)
+      .join(""),
+  );
+}

@@ -1,0 +1,267 @@
+import { connect as connectTcp } from "node:net";
+import * as grpc from "@grpc/grpc-js";
+import { Credential, definePolicy } from "@zero-trust/auth";
+import { type GrantSource, parseGrants } from "@zero-trust/auth/server";
+import { identityFromMemory, mutualTlsChannels, type TlsMaterial } from "@zero-trust/mtls";
+import { type Client, createClient, RpcError } from "@zero-trust/rpc";
+import { createCa, PingService, pingHandlers, type TestCa } from "@zero-trust/testkit";
+import { afterEach, beforeAll, expect, test, vi } from "vitest";
+import { ConfigError } from "./config.ts";
+import { Health as HealthService, HealthCheckResponse_ServingStatus as Status } from "./gen/health/v1/health_pb.ts";
+import { createLog } from "./log.ts";
+import { type ServeOptions, type Serving, serve, service } from "./serve.ts";
+
+const rules = [{ credentials: [Credential.MTLS], scopes: ["read:test"] }];
+const policy = definePolicy(PingService, { ping: rules, pingMany: rules, pingSum: rules, pingEach: rules });
+const grants: GrantSource = {
+  current: () =>
+    parseGrants({
+      grants: [{ spiffeId: "spiffe://production.internal/caller", client: "caller", scopes: ["read:test"] }],
+    }),
+};
+
+let ca: TestCa;
+let serverMaterial: TlsMaterial;
+let caller: TlsMaterial;
+let stranger: TlsMaterial;
+beforeAll(async () => {
+  ca = await createCa();
+  const workload = (name: string) => ca.issue({ spiffeId: `spiffe://production.internal/${name}` });
+  [serverMaterial, caller, stranger] = await Promise.all([workload("ping"), workload("caller"), workload("stranger")]);
+});
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+interface Started extends Serving {
+  readonly lines: string[];
+  /** The records of one log: "decision", "connection". */
+  records(log: string): Record<string, unknown>[];
+}
+
+/** What a test can wait for: the handler of Ping for the text "wait" has begun, and may end. */
+const began = { wait: Promise.withResolvers<void>(), release: Promise.withResolvers<void>() };
+
+async function start(options: Partial<ServeOptions> = {}): Promise<Started> {
+  const lines: string[] = [];
+  began.wait = Promise.withResolvers();
+  began.release = Promise.withResolvers();
+  const handlers = pingHandlers<grpc.Metadata>();
+  const serving = await serve({
+    log: createLog({ name: "ping", destination: { write: (line) => lines.push(line) } }),
+    identity: identityFromMemory(serverMaterial),
+    host: "127.0.0.1",
+    port: 0,
+    protect: { trustDomain: "production.internal", grants, credentials: [] },
+    services: [
+      service(
+        PingService,
+        {
+          ...handlers,
+          async ping(request, context) {
+            if (request.text === "throw") throw new Error("canary");
+            if (request.text === "wait") {
+              began.wait.resolve();
+              await began.release.promise;
+            }
+            return handlers.ping(request, context);
+          },
+        },
+        { policy },
+      ),
+    ],
+    ...options,
+  });
+  cleanups.push(() => serving.close());
+  const records = (log: string) =>
+    lines.map((line) => JSON.parse(line) as Record<string, unknown>).filter((each) => each["log"] === log);
+  return { ...serving, lines, records };
+}
+
+function channelsOf({ port }: Serving, material: TlsMaterial) {
+  const channels = mutualTlsChannels({
+    identity: identityFromMemory(material),
+    target: `127.0.0.1:${port}`,
+    serverId: "spiffe://production.internal/ping",
+  });
+  cleanups.push(() => channels.close());
+  return channels;
+}
+
+const pingOf = (serving: Serving, material: TlsMaterial = caller): Client<typeof PingService> =>
+  createClient(PingService, channelsOf(serving, material));
+
+async function failureOf(call: Promise<unknown>): Promise<RpcError> {
+  const error = await call.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(RpcError);
+  return error as RpcError;
+}
+
+test("serves, says where, and leaves one decision a call in the log", async () => {
+  const serving = await start();
+  const text = "canary";
+  expect(await pingOf(serving).ping({ text })).toMatchObject({ text });
+  expect(JSON.parse(serving.lines[0] ?? "")).toMatchObject({ msg: "listening", port: serving.port, name: "ping" });
+  expect(serving.records("decision")).toEqual([
+    expect.objectContaining({
+      method: "/zerotrust.testkit.v1.PingService/Ping",
+      outcome: "allowed",
+      peer: "spiffe://production.internal/caller",
+      client: "caller",
+      rule: "MTLS read:test",
+      msg: "decision",
+    }),
+  ]);
+  expect(serving.lines.join("")).not.toContain("canary");
+});
+
+test("refuses a peer without grants, and lets nothing reach the handler", async () => {
+  const serving = await start();
+  const { code } = await failureOf(pingOf(serving, stranger).ping({ text: "throw" }));
+  expect(code).toBe(grpc.status.PERMISSION_DENIED);
+  expect(serving.lines.some((line) => line.includes("handler failed"))).toBe(false);
+  expect(serving.records("decision")).toMatchObject([{ outcome: "refused", reason: "PEER_NOT_GRANTED" }]);
+});
+
+test("decides and logs calls to methods that are not registered, and does not echo their path", async () => {
+  const serving = await start();
+  const call = (material: TlsMaterial) => {
+    const channel = channelsOf(serving, material).channel();
+    const client = new grpc.Client("ignored", grpc.credentials.createInsecure(), {
+      channelOverride: channel,
+    });
+    return new Promise<grpc.ServiceError | null>((resolve) => {
+      const bytes = (buffer: Buffer) => buffer;
+      client.makeUnaryRequest("/admin.v1.Canary/Get", bytes, bytes, Buffer.alloc(0), (error) => resolve(error));
+    });
+  };
+  const granted = await call(caller);
+  expect(granted).toMatchObject({ code: grpc.status.UNIMPLEMENTED, details: "The method is not implemented." });
+  const refused = await call(stranger);
+  expect(refused?.code).toBe(grpc.status.PERMISSION_DENIED);
+  expect(refused?.details).not.toContain("Canary");
+  expect(serving.records("decision")).toMatchObject([
+    { method: "/admin.v1.Canary/Get", outcome: "allowed" },
+    { method: "/admin.v1.Canary/Get", outcome: "refused", reason: "PEER_NOT_GRANTED" },
+  ]);
+});
+
+test("says that it serves to peers that it knows, and to nobody else", async () => {
+  const serving = await start();
+  const health = createClient(HealthService, channelsOf(serving, caller));
+  expect(await health.check({ service: "" })).toMatchObject({ status: Status.SERVING });
+  expect(await health.check({ service: PingService.typeName })).toMatchObject({ status: Status.SERVING });
+  expect((await failureOf(health.check({ service: "nobody" }))).code).toBe(grpc.status.NOT_FOUND);
+  serving.health.set("", false);
+  expect(await health.check({ service: "" })).toMatchObject({ status: Status.NOT_SERVING });
+  const unknown = createClient(HealthService, channelsOf(serving, stranger));
+  expect((await failureOf(unknown.check({ service: "" }))).code).toBe(grpc.status.PERMISSION_DENIED);
+});
+
+test("answers INTERNAL without text when a handler fails, and logs why", async () => {
+  const serving = await start();
+  const error = await failureOf(pingOf(serving).ping({ text: "throw" }));
+  expect({ code: error.code, message: error.message }).toEqual({
+    code: grpc.status.INTERNAL,
+    message: expect.not.stringContaining("canary") as string,
+  });
+  const failed = serving.lines
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+    .find(({ msg }) => msg === "handler failed");
+  expect(failed).toMatchObject({ method: "/zerotrust.testkit.v1.PingService/Ping", err: { message: "canary" } });
+});
+
+test("refuses a message of more than 1 MiB, whatever the client's own limit", async () => {
+  const serving = await start();
+  const { ca: root, cert, key } = caller;
+  const credentials = grpc.credentials.createSsl(Buffer.from(root), Buffer.from(key), Buffer.from(cert));
+  const client = new grpc.Client(`127.0.0.1:${serving.port}`, credentials, {
+    "grpc.ssl_target_name_override": "ping.production.internal",
+  });
+  cleanups.push(() => client.close());
+  const send = (size: number) =>
+    new Promise<grpc.status | undefined>((resolve) => {
+      const bytes = (buffer: Buffer) => buffer;
+      client.makeUnaryRequest("/zerotrust.testkit.v1.PingService/Ping", bytes, bytes, Buffer.alloc(size), (error) =>
+        resolve(error?.code),
+      );
+    });
+  expect(await send(1024 * 1024 + 1)).toBe(grpc.status.RESOURCE_EXHAUSTED);
+  // Zeros are no message, which is another matter.
+  expect(await send(1024 * 1024)).toBe(grpc.status.INTERNAL);
+});
+
+test("logs a refused handshake, in the connection log and not in the decision log", async () => {
+  const serving = await start();
+  const foreign = await (await createCa()).issue({ spiffeId: "spiffe://production.internal/caller" });
+  // It trusts the server and is not trusted by it.
+  const { code } = await failureOf(pingOf(serving, { ...foreign, ca: ca.ca }).ping({ text: "a" }));
+  expect(code).toBe(grpc.status.UNAVAILABLE);
+  await expect.poll(() => serving.records("connection").length).toBeGreaterThan(0);
+  expect(serving.records("connection")[0]).toMatchObject({ msg: "handshake refused", remoteAddress: "127.0.0.1" });
+  expect(serving.records("decision")).toEqual([]);
+  expect(await pingOf(serving).ping({ text: "a" })).toMatchObject({ text: "a" });
+});
+
+test("does not start with a method that has no policy, and names it", async () => {
+  const started = start({ services: [service(PingService, pingHandlers())] });
+  await expect(started).rejects.toThrow("/zerotrust.testkit.v1.PingService/Ping has no policy");
+});
+
+test("does not start on a port that is in use, and says so in one sentence", async () => {
+  const { port } = await start();
+  await expect(start({ port })).rejects.toEqual(
+    new ConfigError(`Port 127.0.0.1:${port} is already in use; choose another with ZT_PORT.`),
+  );
+});
+
+test("drains: tells watchers, lets running calls end, takes no new ones", async () => {
+  const serving = await start();
+  const ping = pingOf(serving);
+  const statuses: Status[] = [];
+  const watching = (async () => {
+    for await (const { status } of createClient(HealthService, channelsOf(serving, caller)).watch({ service: "" })) {
+      statuses.push(status);
+    }
+  })();
+  await expect.poll(() => statuses).toEqual([Status.SERVING]);
+  const running = ping.ping({ text: "wait" });
+  await began.wait.promise;
+  const closed = serving.close();
+  await watching;
+  expect(statuses).toEqual([Status.SERVING, Status.NOT_SERVING]);
+  const refused = await new Promise((resolve) => {
+    connectTcp(serving.port, "127.0.0.1").on("error", resolve);
+  });
+  expect(refused).toMatchObject({ code: "ECONNREFUSED" });
+  began.release.resolve();
+  expect(await running).toMatchObject({ text: "wait" });
+  await closed;
+  expect((await failureOf(ping.ping({ text: "a" }))).code).toBe(grpc.status.UNAVAILABLE);
+});
+
+test("cuts off what does not end in time, and closes once however often it is asked", async () => {
+  const serving = await start({ drainMs: 50 });
+  const running = failureOf(pingOf(serving).ping({ text: "wait" }));
+  await began.wait.promise;
+  await Promise.all([serving.close(), serving.close()]);
+  expect((await running).code).not.toBe(grpc.status.OK);
+  expect(serving.lines.filter((line) => line.includes("cut off"))).toHaveLength(1);
+});
+
+test("health follows readiness, in both directions", async () => {
+  let ready = false;
+  const serving = await start({ isReady: () => ready });
+  const health = createClient(HealthService, channelsOf(serving, caller));
+  const says = async (status: Status) => expect((await health.check({ service: "" })).status).toBe(status);
+  await says(Status.NOT_SERVING);
+  ready = true;
+  await vi.waitFor(() => says(Status.SERVING), { timeout: 5_000 });
+  ready = false;
+  await vi.waitFor(() => says(Status.NOT_SERVING), { timeout: 5_000 });
+});

@@ -1,0 +1,32 @@
+export {
+  createCa,
+  extendedKeyUsage,
+  type IssuedCertificate,
+  type LeafKeyUsage,
+  type LeafOptions,
+  type TestCa,
+} from "./ca.ts";
+export {
+  type PingContext,
+  type PingEachRequest,
+  PingEachRequestSchema,
+  type PingEachResponse,
+  PingEachResponseSchema,
+  type PingHandlers,
+  type PingManyRequest,
+  PingManyRequestSchema,
+  type PingManyResponse,
+  PingManyResponseSchema,
+  type PingOptions,
+  type PingRequest,
+  PingRequestSchema,
+  type PingResponse,
+  PingResponseSchema,
+  PingService,
+  type PingSumRequest,
+  PingSumRequestSchema,
+  type PingSumResponse,
+  PingSumResponseSchema,
+  pingHandlers,
+} from "./ping.ts";
+export { createTokenIssuer, type TestTokenIssuer } from "./token-issuer.ts";

@@ -1,0 +1,24 @@
+import type { IncomingMessage } from "node:http";
+import { TLSSocket } from "node:tls";
+import { type Peer, PeerError, peerOfSocket } from "@zero-trust/mtls";
+import type { Clients, RegisteredClient } from "./clients.ts";
+
+/** Who sent a request, by its certificate alone. */
+export interface Caller {
+  readonly peer: Peer;
+  /** The client that this workload is registered as. */
+  readonly client: RegisteredClient | undefined;
+  /** When the request came, by `performance.now()`. */
+  readonly startedMs: number;
+}
+
+/** Tells who sent a request; throws PeerError for a certificate that is no X509-SVID of the trust domain. */
+export function callerOf(
+  request: IncomingMessage,
+  options: { readonly trustDomain: string; readonly clients: Clients },
+): Caller {
+  const { socket } = request;
+  if (!(socket instanceof TLSSocket)) throw new PeerError("the connection is not TLS");
+  const peer = peerOfSocket(socket, { trustDomain: options.trustDomain });
+  return { peer, client: options.clients.get(peer.spiffeId), startedMs: performance.now() };
+}

@@ -1,0 +1,39 @@
+import { expect, test } from "vitest";
+import { readIssuerConfig } from "./config.ts";
+
+const environment = {
+  ZT_PORT: "9443",
+  ZT_TLS_DIR: "/run/tls",
+  ZT_CLIENTS_FILE: "/run/clients.json",
+  ZT_SIGNING_JWKS_FILE: "/run/signing.jwks.json",
+};
+
+test("reads what has to be said, and has defaults for the rest", () => {
+  expect(readIssuerConfig(environment)).toEqual({
+    host: "127.0.0.1",
+    port: 9443,
+    tlsDirectory: "/run/tls",
+    trustDomain: "production.internal",
+    issuer: "https://issuer.production.internal",
+    clientsFile: "/run/clients.json",
+    signingJwksFile: "/run/signing.jwks.json",
+  });
+});
+
+test.each(Object.keys(environment))("names %s when it is missing", (name) => {
+  expect(() => readIssuerConfig({ ...environment, [name]: undefined })).toThrow(
+    new RegExp(`^${name} must .*; it is not set\\.$`, "u"),
+  );
+});
+
+test.each([
+  "http://issuer.production.internal",
+  "https://issuer.production.internal/",
+  "https://ISSUER.production.internal",
+  "https://issuer.production.internal:443",
+  "issuer",
+])("refuses %s for an issuer", (value) => {
+  expect(() => readIssuerConfig({ ...environment, ZT_ISSUER: value })).toThrow(
+    "ZT_ISSUER must be an https URL without a path",
+  );
+});

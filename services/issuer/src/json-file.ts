@@ -1,0 +1,43 @@
+import { readFileSync } from "node:fs";
+import { ConfigError } from "@zero-trust/server";
+import type { z } from "zod";
+
+/** A JSON file that the operator provides. */
+export interface JsonFile {
+  readonly path: string;
+  /** What it is, for the sentence: "clients file". */
+  readonly what: string;
+  /** The variable that names it. */
+  readonly variable: string;
+}
+
+/** Reads a JSON file; throws ConfigError that says where it is wrong and never what stands there. */
+export function readJsonFile<T>(file: JsonFile, schema: z.ZodType<T>): T {
+  const { path, what, variable } = file;
+  const result = schema.safeParse(parse(file));
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const place = issue === undefined || issue.path.length === 0 ? "its content" : issue.path.join(".");
+  throw new ConfigError(
+    `The ${what} ${path} is not valid: ${place} ${issue?.message ?? "is wrong"}; correct it or name another with ${variable}.`,
+  );
+}
+
+function parse({ path, what, variable }: JsonFile): unknown {
+  let content: string;
+  try {
+    content = readFileSync(path, "utf8");
+  } catch (error) {
+    const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
+    throw new ConfigError(
+      `The ${what} ${path} ${missing ? "does not exist" : "cannot be read"}; name another with ${variable}.`,
+      { cause: error },
+    );
+  }
+  try {
+    return JSON.parse(content);
+  } catch {
+    // The parser's message quotes the file, which may hold a key.
+    throw new ConfigError(`The ${what} ${path} is not JSON; correct it or name another with ${variable}.`);
+  }
+}

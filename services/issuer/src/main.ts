@@ -1,0 +1,20 @@
+// The issuer's composition root: configuration, identity, clients, keys, server, in this order; closed in reverse.
+import { identityFromDirectory } from "@zero-trust/mtls";
+import { runService } from "@zero-trust/server";
+import { readIssuerConfig } from "./config.ts";
+import { listen } from "./listen.ts";
+import { createIssuer, readClients, readSigningKeys } from "./service.ts";
+
+await runService("issuer", async (log) => {
+  const { host, port, tlsDirectory, trustDomain, issuer, clientsFile, signingJwksFile } = readIssuerConfig();
+
+  const identity = identityFromDirectory(tlsDirectory);
+  const clients = readClients(clientsFile, { trustDomain });
+  const signingKeys = readSigningKeys(signingJwksFile);
+
+  const server = createIssuer({ log, identity, trustDomain, issuer, clients, signingKeys });
+  const listening = await listen(server, { host, port });
+  log.info({ host, port: listening.port, spiffeId: identity.spiffeId }, "listening");
+
+  return listening;
+});

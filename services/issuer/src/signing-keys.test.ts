@@ -1,0 +1,73 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ConfigError } from "@zero-trust/server";
+import { exportJWK, generateKeyPair } from "jose";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { newSigningKey } from "../test/start-issuer.ts";
+import { publicJwks, readSigningKeys, type SigningKeys } from "./signing-keys.ts";
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "keys-"));
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+function read(document: unknown): SigningKeys {
+  const path = join(directory, "signing.jwks.json");
+  writeFileSync(path, JSON.stringify(document));
+  return readSigningKeys(path);
+}
+
+function sentenceOf(action: () => unknown): string {
+  try {
+    action();
+  } catch (error) {
+    return error instanceof ConfigError ? error.message : "it threw something else";
+  }
+  return "it was accepted";
+}
+
+test("signs with the first key, and publishes all without what is private", async () => {
+  const keys = read({ keys: [await newSigningKey("now"), await newSigningKey("next")] });
+  expect(keys.current.kid).toBe("now");
+  expect(publicJwks(keys).keys.map(({ kid }) => kid)).toEqual(["now", "next"]);
+  expect(JSON.stringify(publicJwks(keys))).not.toContain(keys.current.d);
+});
+
+test.each<[string, () => Promise<unknown>, string]>([
+  ["no keys", async () => ({ keys: [] }), "has no key"],
+  ["a public key", async () => ({ keys: [{ ...(await newSigningKey("a")), d: undefined }] }), "keys.0.d must be"],
+  [
+    "a key without an id",
+    async () => ({ keys: [{ ...(await newSigningKey("a")), kid: undefined }] }),
+    "keys.0.kid must be",
+  ],
+  [
+    "two keys of one id",
+    async () => ({ keys: [await newSigningKey("a"), await newSigningKey("a")] }),
+    "two keys of one kid",
+  ],
+  [
+    "halves of two keys",
+    async () => {
+      const [one, other] = [await newSigningKey("a"), await newSigningKey("b")];
+      return { keys: [{ ...one, d: other["d"] }] };
+    },
+    "keys.0 is not a key pair",
+  ],
+  [
+    "an RSA key",
+    async () => {
+      const { privateKey } = await generateKeyPair("RS256", { extractable: true });
+      return { keys: [{ ...(await exportJWK(privateKey)), kid: "a" }] };
+    },
+    "keys.0.kty must be EC",
+  ],
+])("refuses %s, in a sentence that shows no key", async (_, make, place) => {
+  const document = await make();
+  const sentence = sentenceOf(() => read(document));
+  expect(sentence).toContain(place);
+  expect(sentence).toMatch(/^The signing keys file \S+ .*ZT_SIGNING_JWKS_FILE\.$/u);
+  for (const { d } of (document as { keys: { d?: string }[] }).keys) expect(sentence).not.toContain(d ?? "no key");
+});

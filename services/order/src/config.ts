@@ -1,0 +1,60 @@
+import { address, port, readConfig, text } from "@zero-trust/server";
+import { z } from "zod";
+
+/** What the order service needs to know from its environment. */
+export interface OrderConfig {
+  readonly host: string;
+  readonly port: number;
+  /** Directory with `tls.crt`, `tls.key` and `ca.crt`. */
+  readonly tlsDirectory: string;
+  readonly trustDomain: string;
+  readonly grantsFile: string;
+  readonly apiKeysFile: string;
+  readonly databaseFile: string;
+  /** Who has to have issued a token. */
+  readonly issuer: string;
+  /** Where to reach the issuer, `host:port`. */
+  readonly issuerAddress: string;
+  /** Where to reach the payment service, `host:port`. */
+  readonly paymentAddress: string;
+  /** The id of the key that requests to the payment service are signed with. */
+  readonly signingKeyId: string;
+  readonly signingSecretFile: string;
+}
+
+const schema = z
+  .object({
+    ZT_HOST: text.default("127.0.0.1"),
+    ZT_PORT: port,
+    ZT_TLS_DIR: text,
+    ZT_TRUST_DOMAIN: text.default("production.internal"),
+    ZT_GRANTS_FILE: text,
+    ZT_API_KEYS_FILE: text,
+    ZT_DATABASE_FILE: text,
+    ZT_ISSUER: text.default("https://issuer.production.internal"),
+    ZT_ISSUER_ADDRESS: address,
+    ZT_PAYMENT_ADDRESS: address,
+    ZT_SIGNING_KEY_ID: text,
+    ZT_SIGNING_SECRET_FILE: text,
+  })
+  .transform(
+    (variables): OrderConfig => ({
+      host: variables.ZT_HOST,
+      port: variables.ZT_PORT,
+      tlsDirectory: variables.ZT_TLS_DIR,
+      trustDomain: variables.ZT_TRUST_DOMAIN,
+      grantsFile: variables.ZT_GRANTS_FILE,
+      apiKeysFile: variables.ZT_API_KEYS_FILE,
+      databaseFile: variables.ZT_DATABASE_FILE,
+      issuer: variables.ZT_ISSUER,
+      issuerAddress: variables.ZT_ISSUER_ADDRESS,
+      paymentAddress: variables.ZT_PAYMENT_ADDRESS,
+      signingKeyId: variables.ZT_SIGNING_KEY_ID,
+      signingSecretFile: variables.ZT_SIGNING_SECRET_FILE,
+    }),
+  );
+
+/** Reads the order service's configuration; throws ConfigError that names the variable. */
+export function readOrderConfig(environment: NodeJS.ProcessEnv = process.env): OrderConfig {
+  return readConfig(schema, environment);
+}

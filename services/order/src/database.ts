@@ -1,0 +1,93 @@
+import { existsSync } from "node:fs";
+import Sqlite from "better-sqlite3";
+import { Kysely, SqliteAdapter, SqliteDialect } from "kysely";
+import { type Migration, Migrator } from "kysely/migration";
+
+/** A database file that cannot be used; the message is the sentence for the operator. */
+export class DatabaseError extends Error {
+  override readonly name = "DatabaseError";
+}
+
+/** Which file, and the schema that this version of the program knows. */
+export interface DatabaseOptions {
+  /** The path of the SQLite file; it is made when it does not exist. */
+  readonly file: string;
+  /** Every migration there is, by name; run in the order of the names. */
+  readonly migrations: Readonly<Record<string, Migration>>;
+}
+
+/**
+ * Opens a SQLite file and brings its schema up to date.
+ *
+ * Every commit is on the disk before it is acknowledged (WAL with `synchronous=FULL`), and integers come back as
+ * bigint, so that no amount loses a digit.
+ *
+ * @throws DatabaseError when the file is not ours, or of a newer schema: it is then left as it was.
+ */
+export async function openDatabase<Schema>(options: DatabaseOptions): Promise<Kysely<Schema>> {
+  const { file, migrations } = options;
+  refuseStrangeSchema(file, Object.keys(migrations));
+  const connection = open(file, {});
+  connection.defaultSafeIntegers(true);
+  connection.pragma("journal_mode = WAL");
+  connection.pragma("synchronous = FULL");
+  connection.pragma("foreign_keys = ON");
+
+  const db = new Kysely<Schema>({ dialect: new TransactionalDdlDialect({ database: connection }) });
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => ({ ...migrations }) } });
+  const { error } = await migrator.migrateToLatest();
+  if (error !== undefined) {
+    await db.destroy();
+    throw new DatabaseError(`The schema of the database ${file} could not be brought up to date: ${sentence(error)}.`);
+  }
+  return db;
+}
+
+// Looked at read-only, before anything (the journal mode, a table) is written to a file that is not for us.
+function refuseStrangeSchema(file: string, known: readonly string[]): void {
+  if (!existsSync(file)) return;
+  const connection = open(file, { readonly: true });
+  try {
+    const tables = connection
+      .prepare<[], { name: string }>("select name from sqlite_schema where type = 'table'")
+      .all();
+    if (tables.length === 0) return;
+    if (!tables.some(({ name }) => name === "kysely_migration"))
+      throw new DatabaseError(`The database ${file} was not made by this service: name another file.`);
+    const applied = connection.prepare<[], { name: string }>("select name from kysely_migration order by name").all();
+    const unknown = applied.find(({ name }) => !known.includes(name));
+    if (unknown !== undefined)
+      throw new DatabaseError(
+        `The database ${file} has the schema "${unknown.name}", which this version does not know: start the version that wrote it, or a newer one.`,
+      );
+  } catch (error) {
+    if (error instanceof DatabaseError) throw error;
+    throw new DatabaseError(`The database ${file} cannot be read: ${sentence(error)}.`);
+  } finally {
+    connection.close();
+  }
+}
+
+function open(file: string, options: Sqlite.Options): Sqlite.Database {
+  try {
+    return new Sqlite(file, options);
+  } catch (error) {
+    throw new DatabaseError(`The database ${file} cannot be opened: ${sentence(error)}.`);
+  }
+}
+
+const sentence = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+// SQLite rolls DDL back like anything else; Kysely says no for its sake only. Without it, a process killed inside a
+// migration would leave tables that the next start cannot create again.
+class TransactionalDdlDialect extends SqliteDialect {
+  override createAdapter(): SqliteAdapter {
+    return new TransactionalDdlAdapter();
+  }
+}
+
+class TransactionalDdlAdapter extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true;
+  }
+}

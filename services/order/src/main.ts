@@ -1,0 +1,77 @@
+// The order service's composition root: read from top to bottom, it is the service; it is closed from bottom to top.
+import { policyOf } from "@zero-trust/auth";
+import { bearer, clientCredentials, connect } from "@zero-trust/auth/client";
+import { jwks } from "@zero-trust/auth/server";
+import { apiKeyFile, grantsFile } from "@zero-trust/auth/stores/file";
+import { httpsAgent, identityFromDirectory, mutualTlsChannels } from "@zero-trust/mtls";
+import { PaymentService } from "@zero-trust/proto/payment/v1";
+import { createClient } from "@zero-trust/rpc";
+import { runService } from "@zero-trust/server";
+import { readOrderConfig } from "./config.ts";
+import { openDatabase } from "./database.ts";
+import { migrations, type OrderSchema } from "./migrations.ts";
+import { serveOrders } from "./service.ts";
+import { signerFromFile } from "./signing-secret.ts";
+
+await runService("order", async (log) => {
+  const config = readOrderConfig();
+  const { host, port, trustDomain, issuer, issuerAddress } = config;
+  const opened = new AsyncDisposableStack();
+
+  const identity = identityFromDirectory(config.tlsDirectory);
+
+  const onError = (err: Error) => log.warn({ err }, "the version before stays in force");
+  const grants = opened.adopt(grantsFile(config.grantsFile, { onError }), (file) => file.close());
+  const apiKeys = opened.adopt(apiKeyFile(config.apiKeysFile, { onError }), (file) => file.close());
+  const agent = opened.adopt(httpsAgent({ identity, serverId: `spiffe://${trustDomain}/issuer` }), (it) =>
+    it.destroy(),
+  );
+  const tokenKeys = opened.adopt(
+    jwks({ url: new URL(`https://${issuerAddress}/.well-known/jwks.json`), agent, onError }),
+    (keys) => keys.close(),
+  );
+
+  const db = opened.adopt(
+    await openDatabase<OrderSchema>({ file: config.databaseFile, migrations }),
+    async (database) => await database.destroy(),
+  );
+
+  const signer = signerFromFile({ keyId: config.signingKeyId, path: config.signingSecretFile });
+  const tokens = clientCredentials({
+    tokenEndpoint: new URL(`https://${issuerAddress}/oauth/token`),
+    agent,
+    clientId: "order-service",
+    audience: `https://payment.${trustDomain}`,
+    scopes: ["write:payments"],
+  });
+  const channels = opened.adopt(
+    mutualTlsChannels({
+      identity,
+      target: config.paymentAddress,
+      serverId: `spiffe://${trustDomain}/payment-service`,
+    }),
+    (connections) => connections.close(),
+  );
+  const policies = [policyOf(PaymentService)];
+  const payments = createClient(
+    PaymentService,
+    connect({ channels, credentials: [bearer({ tokens }), signer], policies }),
+  );
+
+  const serving = await serveOrders({
+    log,
+    identity,
+    host,
+    port,
+    trustDomain,
+    issuer,
+    tokenKeys,
+    grants,
+    apiKeys,
+    db,
+    payments,
+  });
+  opened.defer(async () => await serving.close());
+
+  return { close: async () => await opened.disposeAsync() };
+});

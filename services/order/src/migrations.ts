@@ -1,0 +1,85 @@
+import type { Generated, Kysely } from "kysely";
+import type { Migration } from "kysely/migration";
+
+/** Where an order stands. */
+export type OrderState = "PENDING" | "PAID" | "DECLINED";
+
+/** The tables of the order service as the newest migration leaves them. */
+export interface OrderSchema {
+  readonly orders: OrderTable;
+  readonly order_lines: OrderLineTable;
+  readonly outbox: OutboxTable;
+}
+
+/** An order; `position` is the order in which they were placed. */
+export interface OrderTable {
+  readonly position: Generated<bigint>;
+  readonly order_id: string;
+  readonly client: string;
+  readonly request_id: string;
+  readonly fingerprint: Uint8Array;
+  readonly currency_code: string;
+  readonly minor_units: bigint;
+  readonly state: OrderState;
+  readonly payment_id: string | null;
+  readonly created_at_ms: bigint;
+}
+
+/** One article of an order; its currency is the order's. */
+export interface OrderLineTable {
+  readonly order_id: string;
+  readonly line_number: bigint;
+  readonly sku: string;
+  readonly quantity: bigint;
+  readonly unit_minor_units: bigint;
+}
+
+/** An order that is still to be paid, with the request ids that its payment is asked for with, however often. */
+export interface OutboxTable {
+  readonly order_id: string;
+  readonly create_request_id: string;
+  readonly capture_request_id: string;
+  readonly attempts: bigint;
+  readonly next_attempt_at_ms: bigint;
+}
+
+/** Every schema change there ever was; what has been released is never edited. */
+export const migrations: Readonly<Record<string, Migration>> = {
+  "0001_orders": { up: orders },
+};
+
+async function orders(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable("orders")
+    .addColumn("position", "integer", (column) => column.primaryKey().autoIncrement())
+    .addColumn("order_id", "text", (column) => column.notNull().unique())
+    .addColumn("client", "text", (column) => column.notNull())
+    .addColumn("request_id", "text", (column) => column.notNull())
+    .addColumn("fingerprint", "blob", (column) => column.notNull())
+    .addColumn("currency_code", "text", (column) => column.notNull())
+    .addColumn("minor_units", "bigint", (column) => column.notNull())
+    .addColumn("state", "text", (column) => column.notNull())
+    .addColumn("payment_id", "text")
+    .addColumn("created_at_ms", "bigint", (column) => column.notNull())
+    .addUniqueConstraint("orders_by_request", ["client", "request_id"])
+    .execute();
+  await db.schema.createIndex("orders_by_client").on("orders").columns(["client", "position"]).execute();
+  await db.schema
+    .createTable("order_lines")
+    .addColumn("order_id", "text", (column) => column.notNull().references("orders.order_id"))
+    .addColumn("line_number", "bigint", (column) => column.notNull())
+    .addColumn("sku", "text", (column) => column.notNull())
+    .addColumn("quantity", "bigint", (column) => column.notNull())
+    .addColumn("unit_minor_units", "bigint", (column) => column.notNull())
+    .addPrimaryKeyConstraint("order_lines_by_order", ["order_id", "line_number"])
+    .execute();
+  await db.schema
+    .createTable("outbox")
+    .addColumn("order_id", "text", (column) => column.primaryKey().references("orders.order_id"))
+    .addColumn("create_request_id", "text", (column) => column.notNull().unique())
+    .addColumn("capture_request_id", "text", (column) => column.notNull().unique())
+    .addColumn("attempts", "bigint", (column) => column.notNull())
+    .addColumn("next_attempt_at_ms", "bigint", (column) => column.notNull())
+    .execute();
+  await db.schema.createIndex("outbox_by_time").on("outbox").column("next_attempt_at_ms").execute();
+}

@@ -1,0 +1,76 @@
+import { identityOf } from "@zero-trust/auth";
+import { type ApiKeySource, apiKey, bearer, type GrantSource, type KeySet } from "@zero-trust/auth/server";
+import type { TlsIdentity } from "@zero-trust/mtls";
+import { OrderService } from "@zero-trust/proto/order/v1";
+import { type Log, type Serving, serve, service } from "@zero-trust/server";
+import type { Kysely } from "kysely";
+import { orderHandlers } from "./handlers.ts";
+import type { OrderSchema } from "./migrations.ts";
+import { OrderChanges } from "./order-changes.ts";
+import { Outbox, type OutboxOptions } from "./outbox.ts";
+import { OutboxStore } from "./outbox-store.ts";
+import { OrderStore } from "./store.ts";
+
+/** All that the order service depends on; whoever makes these closes them. */
+export interface OrderDependencies {
+  readonly log: Log;
+  readonly identity: TlsIdentity;
+  readonly host: string;
+  /** 0 takes any that is free. */
+  readonly port: number;
+  readonly trustDomain: string;
+  /** Who has to have issued a token. */
+  readonly issuer: string;
+  readonly tokenKeys: KeySet;
+  readonly grants: GrantSource;
+  readonly apiKeys: ApiKeySource;
+  readonly db: Kysely<OrderSchema>;
+  readonly payments: OutboxOptions["payments"];
+}
+
+/**
+ * Wires the order service, serves it, and pays what is still to be paid.
+ *
+ * @throws ConfigError when it cannot listen
+ */
+export async function serveOrders(dependencies: OrderDependencies): Promise<Serving> {
+  const { log, identity, host, port, trustDomain, issuer, grants, db, payments } = dependencies;
+  const audience = `https://order.${trustDomain}`;
+  const changes = new OrderChanges();
+  const outbox = new Outbox({
+    store: new OutboxStore(db),
+    payments,
+    log,
+    onSettled: (orderId) => changes.tell(orderId),
+  });
+  const handlers = orderHandlers({
+    store: new OrderStore(db),
+    changes,
+    onPlaced: () => outbox.wake(),
+    callerOf: (metadata) => identityOf(metadata).client,
+  });
+  const credentials = [
+    apiKey({ keys: dependencies.apiKeys, audience }),
+    bearer({ issuer, audience, keys: dependencies.tokenKeys }),
+  ];
+  const serving = await serve({
+    log,
+    identity,
+    host,
+    port,
+    protect: { trustDomain, grants, credentials },
+    services: [service(OrderService, handlers)],
+    isReady: () => dependencies.tokenKeys.isReady(),
+  });
+  await outbox.start();
+  return {
+    port: serving.port,
+    health: serving.health,
+    async close() {
+      // Watches would keep the server draining for as long as their orders are unpaid.
+      changes.close();
+      await serving.close();
+      await outbox.close();
+    },
+  };
+}

@@ -1,0 +1,179 @@
+import { randomBytes } from "node:crypto";
+import type { Kysely, Selectable, Transaction } from "kysely";
+import type { OrderLineTable, OrderSchema, OrderState, OrderTable } from "./migrations.ts";
+import type { Money } from "./money.ts";
+import { OrderError } from "./order-error.ts";
+import { addToOutbox } from "./outbox-store.ts";
+
+/** One article of an order. */
+export interface OrderLine {
+  readonly sku: string;
+  readonly quantity: number;
+  readonly unitPrice: Money;
+}
+
+/** An order as it is written down. */
+export interface Order {
+  readonly orderId: string;
+  readonly client: string;
+  readonly lines: readonly OrderLine[];
+  readonly total: Money;
+  readonly state: OrderState;
+  readonly paymentId: string;
+  readonly createdAtMs: number;
+}
+
+/** An order that is asked for, the id of the request, and what it asks for in 32 bytes. */
+export interface OrderRequest {
+  readonly requestId: string;
+  readonly fingerprint: Uint8Array;
+  readonly lines: readonly OrderLine[];
+  readonly total: Money;
+}
+
+/** Orders and what is to be done for them, in one database. Nothing is read but for the client that it belongs to. */
+export class OrderStore {
+  readonly #db: Kysely<OrderSchema>;
+  readonly #now: () => number;
+
+  constructor(db: Kysely<OrderSchema>, now: () => number = Date.now) {
+    this.#db = db;
+    this.#now = now;
+  }
+
+  /**
+   * Writes orders, each with its work for the outbox, all or none. A request that was made before gets the order of
+   * then, as it was placed.
+   *
+   * @throws OrderError REQUEST_REUSED when the client used a request id for another request.
+   */
+  async place(client: string, requests: readonly OrderRequest[]): Promise<readonly Order[]> {
+    return await this.#db.transaction().execute(async (trx) => {
+      const placed: Order[] = [];
+      for (const request of requests) placed.push(await this.#placeOne(trx, client, request));
+      return placed;
+    });
+  }
+
+  /** Reads an order; another client's does not exist. */
+  async find(client: string, orderId: string): Promise<Order | undefined> {
+    const rows = await this.#db
+      .selectFrom("orders")
+      .selectAll()
+      .where("order_id", "=", orderId)
+      .where("client", "=", client)
+      .execute();
+    return (await withLines(this.#db, rows))[0];
+  }
+
+  /**
+   * Reads the client's orders that were placed after a given one of theirs, oldest first.
+   *
+   * @throws OrderError PAGE_UNKNOWN when they have no such order.
+   */
+  async ordersAfter(
+    client: string,
+    options: { readonly after: string; readonly limit: number },
+  ): Promise<readonly Order[]> {
+    const rows = await this.#db
+      .selectFrom("orders")
+      .selectAll()
+      .where("client", "=", client)
+      .where("position", ">", await this.#positionOf(client, options.after))
+      .orderBy("position")
+      .limit(BigInt(options.limit))
+      .execute();
+    return await withLines(this.#db, rows);
+  }
+
+  async #positionOf(client: string, orderId: string): Promise<bigint> {
+    if (orderId === "") return 0n;
+    const row = await this.#db
+      .selectFrom("orders")
+      .select("position")
+      .where("order_id", "=", orderId)
+      .where("client", "=", client)
+      .executeTakeFirst();
+    if (row === undefined) throw new OrderError("PAGE_UNKNOWN");
+    return row.position;
+  }
+
+  async #placeOne(trx: Transaction<OrderSchema>, client: string, request: OrderRequest): Promise<Order> {
+    const { requestId, fingerprint, lines, total } = request;
+    const orderId = `ord_${randomBytes(16).toString("hex")}`;
+    const createdAtMs = this.#now();
+    const inserted = await trx
+      .insertInto("orders")
+      .values({
+        order_id: orderId,
+        client,
+        request_id: requestId,
+        fingerprint,
+        currency_code: total.currencyCode,
+        minor_units: total.minorUnits,
+        state: "PENDING",
+        payment_id: null,
+        created_at_ms: BigInt(createdAtMs),
+      })
+      .onConflict((conflict) => conflict.columns(["client", "request_id"]).doNothing())
+      .executeTakeFirstOrThrow();
+    if (inserted.numInsertedOrUpdatedRows !== 1n) return await placedBefore(trx, client, request);
+    await trx
+      .insertInto("order_lines")
+      .values(
+        lines.map((line, index) => ({
+          order_id: orderId,
+          line_number: BigInt(index),
+          sku: line.sku,
+          quantity: BigInt(line.quantity),
+          unit_minor_units: line.unitPrice.minorUnits,
+        })),
+      )
+      .execute();
+    await addToOutbox(trx, orderId);
+    return { orderId, client, lines, total, state: "PENDING", paymentId: "", createdAtMs };
+  }
+}
+
+async function placedBefore(trx: Transaction<OrderSchema>, client: string, request: OrderRequest): Promise<Order> {
+  const row = await trx
+    .selectFrom("orders")
+    .selectAll()
+    .where("client", "=", client)
+    .where("request_id", "=", request.requestId)
+    .executeTakeFirstOrThrow();
+  if (!Buffer.from(row.fingerprint).equals(request.fingerprint)) throw new OrderError("REQUEST_REUSED");
+  const [order] = await withLines(trx, [row]);
+  if (order === undefined) throw new Error("An order has gone.");
+  // The answer of then: whoever wants to know how it went on reads or watches the order.
+  return { ...order, state: "PENDING", paymentId: "" };
+}
+
+async function withLines(db: Kysely<OrderSchema>, rows: readonly Selectable<OrderTable>[]): Promise<readonly Order[]> {
+  if (rows.length === 0) return [];
+  const ids = rows.map((row) => row.order_id);
+  const lines = await db
+    .selectFrom("order_lines")
+    .selectAll()
+    .where("order_id", "in", ids)
+    .orderBy("line_number")
+    .execute();
+  const byOrder = Map.groupBy(lines, (line) => line.order_id);
+  return rows.map((row) => order(row, byOrder.get(row.order_id) ?? []));
+}
+
+function order(row: Selectable<OrderTable>, lines: readonly OrderLineTable[]): Order {
+  return {
+    orderId: row.order_id,
+    client: row.client,
+    lines: lines.map((line) => ({
+      sku: line.sku,
+      quantity: Number(line.quantity),
+      unitPrice: { currencyCode: row.currency_code, minorUnits: line.unit_minor_units },
+    })),
+    total: { currencyCode: row.currency_code, minorUnits: row.minor_units },
+    state: row.state,
+    paymentId: row.payment_id ?? "",
+    createdAtMs: Number(row.created_at_ms),
+  };
+}

@@ -1,0 +1,59 @@
+import { address, port, readConfig, text } from "@zero-trust/server";
+import { z } from "zod";
+
+/** What the payment service needs to know from its environment. */
+export interface PaymentConfig {
+  readonly host: string;
+  readonly port: number;
+  /** Directory with `tls.crt`, `tls.key` and `ca.crt`. */
+  readonly tlsDirectory: string;
+  readonly trustDomain: string;
+  readonly grantsFile: string;
+  readonly apiKeysFile: string;
+  readonly signingKeysFile: string;
+  readonly keyEncryptionKeyFile: string;
+  readonly databaseFile: string;
+  /** The file of the simulated acquirer. */
+  readonly acquirerFile: string;
+  /** Who has to have issued a token. */
+  readonly issuer: string;
+  /** Where to reach the issuer, `host:port`. */
+  readonly issuerAddress: string;
+}
+
+const schema = z
+  .object({
+    ZT_HOST: text.default("127.0.0.1"),
+    ZT_PORT: port,
+    ZT_TLS_DIR: text,
+    ZT_TRUST_DOMAIN: text.default("production.internal"),
+    ZT_GRANTS_FILE: text,
+    ZT_API_KEYS_FILE: text,
+    ZT_SIGNING_KEYS_FILE: text,
+    ZT_KEY_ENCRYPTION_KEY_FILE: text,
+    ZT_DATABASE_FILE: text,
+    ZT_ACQUIRER_FILE: text,
+    ZT_ISSUER: text.default("https://issuer.production.internal"),
+    ZT_ISSUER_ADDRESS: address,
+  })
+  .transform(
+    (variables): PaymentConfig => ({
+      host: variables.ZT_HOST,
+      port: variables.ZT_PORT,
+      tlsDirectory: variables.ZT_TLS_DIR,
+      trustDomain: variables.ZT_TRUST_DOMAIN,
+      grantsFile: variables.ZT_GRANTS_FILE,
+      apiKeysFile: variables.ZT_API_KEYS_FILE,
+      signingKeysFile: variables.ZT_SIGNING_KEYS_FILE,
+      keyEncryptionKeyFile: variables.ZT_KEY_ENCRYPTION_KEY_FILE,
+      databaseFile: variables.ZT_DATABASE_FILE,
+      acquirerFile: variables.ZT_ACQUIRER_FILE,
+      issuer: variables.ZT_ISSUER,
+      issuerAddress: variables.ZT_ISSUER_ADDRESS,
+    }),
+  );
+
+/** Reads the payment service's configuration; throws ConfigError that names the variable. */
+export function readPaymentConfig(environment: NodeJS.ProcessEnv = process.env): PaymentConfig {
+  return readConfig(schema, environment);
+}

@@ -1,0 +1,107 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import Sqlite from "better-sqlite3";
+import { type Kysely, sql } from "kysely";
+import type { Migration } from "kysely/migration";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { DatabaseError, openDatabase } from "./database.ts";
+
+interface Schema {
+  readonly amounts: { readonly minor_units: bigint };
+}
+
+const first: Record<string, Migration> = {
+  "0001_amounts": {
+    async up(db: Kysely<unknown>) {
+      await db.schema.createTable("amounts").addColumn("minor_units", "bigint").execute();
+    },
+  },
+};
+
+let folder: string;
+let file: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "database-"));
+  file = join(folder, "test.db");
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+test("every commit reaches the disk, and references are checked", async () => {
+  const db = await openDatabase<Schema>({ file, migrations: first });
+  const pragma = async (name: string) =>
+    Object.values((await sql<Record<string, unknown>>`pragma ${sql.raw(name)}`.execute(db)).rows[0] ?? {})[0];
+  expect(await pragma("journal_mode")).toBe("wal");
+  expect(await pragma("synchronous")).toBe(2n);
+  expect(await pragma("foreign_keys")).toBe(1n);
+  await db.destroy();
+});
+
+test("keeps every digit of an amount of 64 bits", async () => {
+  const db = await openDatabase<Schema>({ file, migrations: first });
+  const amounts = [2n ** 63n - 1n, -(2n ** 63n), 2n ** 53n + 1n];
+  await db
+    .insertInto("amounts")
+    .values(amounts.map((minor_units) => ({ minor_units })))
+    .execute();
+  expect((await db.selectFrom("amounts").selectAll().execute()).map((row) => row.minor_units)).toEqual(amounts);
+  await db.destroy();
+});
+
+test("opens what it wrote before, with what is in it", async () => {
+  const db = await openDatabase<Schema>({ file, migrations: first });
+  await db.insertInto("amounts").values({ minor_units: 7n }).execute();
+  await db.destroy();
+  const again = await openDatabase<Schema>({ file, migrations: first });
+  expect(await again.selectFrom("amounts").selectAll().execute()).toEqual([{ minor_units: 7n }]);
+  await again.destroy();
+});
+
+test("refuses a database of a newer schema and leaves it as it was", async () => {
+  const newer = await openDatabase<Schema>({ file, migrations: { ...first, "0002_later": { async up() {} } } });
+  await newer.destroy();
+  const before = readFileSync(file);
+  const opening = openDatabase<Schema>({ file, migrations: first });
+  await expect(opening).rejects.toThrow(DatabaseError);
+  await expect(opening).rejects.toThrow(
+    `The database ${file} has the schema "0002_later", which this version does not know: start the version that wrote it, or a newer one.`,
+  );
+  expect(readFileSync(file).equals(before)).toBe(true);
+});
+
+test("refuses the database of another program and leaves it as it was", async () => {
+  const other = new Sqlite(file);
+  other.exec("create table theirs (a)");
+  other.close();
+  const before = readFileSync(file);
+  await expect(openDatabase({ file, migrations: first })).rejects.toThrow("was not made by this service");
+  expect(readFileSync(file).equals(before)).toBe(true);
+});
+
+test("refuses a file that is no database and leaves it as it was", async () => {
+  writeFileSync(file, "these are my notes ".repeat(100));
+  await expect(openDatabase({ file, migrations: first })).rejects.toThrow(`The database ${file} cannot be read`);
+  expect(readFileSync(file, "utf8")).toMatch(/^these are my notes/u);
+});
+
+test("names a path that cannot be opened", async () => {
+  const path = join(folder, "no-such-folder", "test.db");
+  await expect(openDatabase({ file: path, migrations: first })).rejects.toThrow(
+    `The database ${path} cannot be opened`,
+  );
+});
+
+test("a migration that fails half-way leaves nothing behind", async () => {
+  const failing: Record<string, Migration> = {
+    "0001_amounts": {
+      async up(db: Kysely<unknown>) {
+        await first["0001_amounts"]?.up(db);
+        throw new Error("the power went");
+      },
+    },
+  };
+  await expect(openDatabase<Schema>({ file, migrations: failing })).rejects.toThrow("the power went");
+  const db = await openDatabase<Schema>({ file, migrations: first });
+  expect(await db.selectFrom("amounts").selectAll().execute()).toEqual([]);
+  await db.destroy();
+});

@@ -1,0 +1,62 @@
+// The payment service's composition root: read from top to bottom, it is the service; it is closed from bottom to top.
+import { jwks, memoryNonceStore } from "@zero-trust/auth/server";
+import { apiKeyFile, grantsFile, signingKeyFile } from "@zero-trust/auth/stores/file";
+import { httpsAgent, identityFromDirectory } from "@zero-trust/mtls";
+import { runService } from "@zero-trust/server";
+import { readPaymentConfig } from "./config.ts";
+import { openDatabase } from "./database.ts";
+import { migrations, type PaymentSchema } from "./migrations.ts";
+import { servePayments } from "./service.ts";
+import { simulatedAcquirer } from "./simulated-acquirer.ts";
+
+await runService("payment", async (log) => {
+  const config = readPaymentConfig();
+  const { host, port, trustDomain, issuer, issuerAddress } = config;
+  const opened = new AsyncDisposableStack();
+
+  const identity = identityFromDirectory(config.tlsDirectory);
+
+  const onError = (err: Error) => log.warn({ err }, "the version before stays in force");
+  const grants = opened.adopt(grantsFile(config.grantsFile, { onError }), (file) => file.close());
+  const apiKeys = opened.adopt(apiKeyFile(config.apiKeysFile, { onError }), (file) => file.close());
+  const signingKeys = opened.adopt(
+    signingKeyFile({ path: config.signingKeysFile, keyEncryptionKeyPath: config.keyEncryptionKeyFile, onError }),
+    (file) => file.close(),
+  );
+  const agent = opened.adopt(httpsAgent({ identity, serverId: `spiffe://${trustDomain}/issuer` }), (it) =>
+    it.destroy(),
+  );
+  const tokenKeys = opened.adopt(
+    jwks({ url: new URL(`https://${issuerAddress}/.well-known/jwks.json`), agent, onError }),
+    (keys) => keys.close(),
+  );
+  const nonces = memoryNonceStore();
+
+  const db = opened.adopt(
+    await openDatabase<PaymentSchema>({ file: config.databaseFile, migrations }),
+    async (database) => await database.destroy(),
+  );
+  const acquirer = opened.adopt(
+    await simulatedAcquirer({ file: config.acquirerFile }),
+    async (simulator) => await simulator.close(),
+  );
+
+  const serving = await servePayments({
+    log,
+    identity,
+    host,
+    port,
+    trustDomain,
+    issuer,
+    tokenKeys,
+    grants,
+    apiKeys,
+    signingKeys,
+    nonces,
+    db,
+    acquirer,
+  });
+  opened.defer(async () => await serving.close());
+
+  return { close: async () => await opened.disposeAsync() };
+});

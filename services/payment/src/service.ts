@@ -1,0 +1,71 @@
+import { identityOf } from "@zero-trust/auth";
+import {
+  type ApiKeySource,
+  apiKey,
+  bearer,
+  type GrantSource,
+  hmac,
+  type KeySet,
+  type KeySource,
+  type MemoryNonceStore,
+} from "@zero-trust/auth/server";
+import type { TlsIdentity } from "@zero-trust/mtls";
+import { PaymentService } from "@zero-trust/proto/payment/v1";
+import { type Log, type Serving, serve, service } from "@zero-trust/server";
+import type { Kysely } from "kysely";
+import type { Acquirer } from "./acquirer.ts";
+import { paymentHandlers } from "./handlers.ts";
+import { LedgerStore } from "./ledger-store.ts";
+import type { PaymentSchema } from "./migrations.ts";
+import { Payments } from "./payments.ts";
+import { PaymentStore } from "./store.ts";
+
+/** All that the payment service depends on; whoever makes these closes them. */
+export interface PaymentDependencies {
+  readonly log: Log;
+  readonly identity: TlsIdentity;
+  readonly host: string;
+  /** 0 takes any that is free. */
+  readonly port: number;
+  readonly trustDomain: string;
+  /** Who has to have issued a token. */
+  readonly issuer: string;
+  readonly tokenKeys: KeySet;
+  readonly grants: GrantSource;
+  readonly apiKeys: ApiKeySource;
+  readonly signingKeys: KeySource;
+  readonly nonces: MemoryNonceStore;
+  readonly db: Kysely<PaymentSchema>;
+  readonly acquirer: Acquirer;
+}
+
+/**
+ * Wires the payment service and serves it.
+ *
+ * @throws ConfigError when it cannot listen
+ */
+export async function servePayments(dependencies: PaymentDependencies): Promise<Serving> {
+  const { log, identity, host, port, trustDomain, issuer, grants, db, acquirer } = dependencies;
+  const audience = `https://payment.${trustDomain}`;
+  const store = new PaymentStore(db);
+  const handlers = paymentHandlers({
+    payments: new Payments({ store, acquirer }),
+    store,
+    ledger: new LedgerStore(db),
+    callerOf: (metadata) => identityOf(metadata).client,
+  });
+  const credentials = [
+    apiKey({ keys: dependencies.apiKeys, audience }),
+    bearer({ issuer, audience, keys: dependencies.tokenKeys }),
+    hmac({ keys: dependencies.signingKeys, nonces: dependencies.nonces, audience }),
+  ];
+  return await serve({
+    log,
+    identity,
+    host,
+    port,
+    protect: { trustDomain, grants, credentials },
+    services: [service(PaymentService, handlers)],
+    isReady: () => dependencies.tokenKeys.isReady() && dependencies.nonces.isReady(),
+  });
+}

@@ -1,0 +1,29 @@
+import { docker } from "./docker.ts";
+
+/** The label that everything of one run carries in the engine. */
+export const runLabel = "zero-trust.e2e.run";
+
+type Kind = "container" | "network" | "volume";
+
+/** In the order in which they can be removed. */
+const listings: readonly (readonly [kind: Kind, list: readonly string[], remove: readonly string[]])[] = [
+  ["container", ["ps", "--all", "--quiet"], ["rm", "--force", "--volumes"]],
+  ["network", ["network", "ls", "--quiet"], ["network", "rm"]],
+  ["volume", ["volume", "ls", "--quiet"], ["volume", "rm", "--force"]],
+];
+
+/**
+ * Removes what a run has left in the engine.
+ *
+ * @returns what there was, `container 0123abc` and so on: nothing, after a run that has cleaned up
+ */
+export async function removeLeftovers(runId: string): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const [kind, list, remove] of listings) {
+    const printed = await docker(...list, "--filter", `label=${runLabel}=${runId}`);
+    const ids = printed.split("\n").filter((id) => id !== "");
+    if (ids.length > 0) await docker(...remove, ...ids);
+    found.push(...ids.map((id) => `${kind} ${id}`));
+  }
+  return found;
+}

@@ -1,0 +1,82 @@
+import { OrderState } from "@zero-trust/proto/order/v1";
+import { PaymentService } from "@zero-trust/proto/payment/v1";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type ContainerStack, folders, startContainers } from "./container-stack.ts";
+import { docker } from "./docker.ts";
+import { effectsOf } from "./effects.ts";
+import { storefrontOf } from "./storefront.ts";
+
+let stack: ContainerStack;
+beforeAll(async () => {
+  stack = await startContainers();
+});
+afterAll(() => stack[Symbol.asyncDispose]());
+
+test("an order that the storefront places is paid over the network, and charged once", async () => {
+  const storefront = await storefrontOf(stack);
+  const { orderId } = await storefront.place();
+  const order = await storefront.watch(orderId);
+  expect(order.state).toBe(OrderState.PAID);
+  expect(await effectsOf(stack)).toEqual({ orders: 1, payments: 1, ledgerLines: 2, charges: 1 });
+
+  const ledger = await stack.caller.call(PaymentService.method.listTransactions, {
+    as: "reporting",
+    metadata: { "x-api-key": stack.deployment.apiKey },
+    message: {},
+  });
+  const amounts = ledger.messages.flatMap(({ transactions }) => transactions.map(({ minorUnits }) => minorUnits));
+  expect(amounts.toSorted((a, b) => Number(a - b))).toEqual([-1234n, 1234n]);
+  expect(await stack.payment.log()).toContainEqual(
+    expect.objectContaining({
+      log: "decision",
+      method: "/payment.v1.PaymentService/CapturePayment",
+      outcome: "allowed",
+      peer: "spiffe://production.internal/order-service",
+      client: "order-service",
+      rule: "MTLS+BEARER+HMAC write:payments",
+    }),
+  );
+});
+
+interface Inspected {
+  readonly Config: { readonly User: string };
+  readonly HostConfig: Readonly<Record<string, unknown>>;
+  readonly NetworkSettings: { readonly Networks: Readonly<Record<string, unknown>>; readonly Ports: unknown };
+}
+
+test("every container runs without root, capabilities and a way to gain them, and on our network alone", async () => {
+  const ids = [stack.issuer.id, stack.payment.id, stack.order.id, stack.callerId];
+  const inspected = JSON.parse(await docker("inspect", ...ids)) as readonly Inspected[];
+  expect(inspected).toHaveLength(4);
+  for (const { Config, HostConfig, NetworkSettings } of inspected) {
+    expect(Config.User).toBe("65532:65532");
+    expect(HostConfig).toMatchObject({
+      ReadonlyRootfs: true,
+      Privileged: false,
+      CapAdd: null,
+      CapDrop: ["ALL"],
+      SecurityOpt: ["no-new-privileges"],
+    });
+    expect(Object.keys(NetworkSettings.Networks)).toEqual([stack.network]);
+    expect(NetworkSettings.Ports).toEqual({});
+  }
+  expect(await docker("network", "inspect", "--format", "{{.Internal}}", stack.network)).toBe("true");
+});
+
+test("a service can write its data and /tmp, and nothing else", async () => {
+  const { payment } = stack;
+  const status = 'require("node:fs").readFileSync("/proc/self/status", "utf8")';
+  expect(await payment.evaluate("[process.getuid(), process.getgid()]")).toEqual([65_532, 65_532]);
+  expect(await payment.evaluate(`${status}.match(/CapBnd:\\s*(\\S+)/)[1]`)).toBe("0000000000000000");
+
+  const write = (path: string) =>
+    payment.evaluate(
+      `(() => { try { require("node:fs").writeFileSync("${path}", ""); return "written" } catch (e) { return e.code } })()`,
+    );
+  expect(await write("/app/dist/main.js")).toBe("EROFS");
+  expect(await write("/written")).toBe("EROFS");
+  expect(await write(`${folders.files}/grants.json`)).toBe("EROFS");
+  expect(await write(`${folders.files}/tls/tls.key`)).toBe("EROFS");
+  expect(await write("/tmp/written")).toBe("written");
+  expect(await write(`${folders.data}/payment/written`)).toBe("written");
+});

@@ -1,0 +1,99 @@
+/**
+ * `pnpm test:e2e`: builds the images, runs the tests of this folder in containers, and sees to it that nothing is left
+ * of them, also when it is interrupted. Arguments go to vitest.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { docker } from "./docker.ts";
+import { imageNames, packageOf, variableOf } from "./images.ts";
+import { removeLeftovers } from "./leftovers.ts";
+
+const top = fileURLToPath(new URL("../..", import.meta.url));
+const test = join(top, "test");
+const vitest = join(test, "node_modules/vitest/vitest.mjs");
+const runId = randomBytes(8).toString("hex");
+/** Everything that this run writes outside of containers. */
+const folder = mkdtempSync(join(tmpdir(), "zero-trust-e2e-run-"));
+/** What an interrupted program may take to end by itself, in milliseconds. */
+const graceMs = 5_000;
+
+let current: ChildProcess | undefined;
+let interrupted: NodeJS.Signals | undefined;
+
+/** Runs a program in a process group of its own, so that all of it can be ended. */
+async function run(args: readonly string[]): Promise<boolean> {
+  if (interrupted !== undefined) return false;
+  const env = { ...process.env, TMPDIR: folder, ZT_E2E_RUN: runId };
+  const child = spawn(process.execPath, args, {
+    cwd: test,
+    env,
+    stdio: ["ignore", "inherit", "inherit"],
+    detached: true,
+  });
+  current = child;
+  const [code] = (await once(child, "exit")) as [number | null];
+  end(child, "SIGKILL");
+  current = undefined;
+  return code === 0;
+}
+
+function end(child: ChildProcess, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-(child.pid ?? 0), signal);
+  } catch {
+    // There is none left of its group.
+  }
+}
+
+function interrupt(signal: NodeJS.Signals): void {
+  if (interrupted !== undefined) return;
+  interrupted = signal;
+  console.error(`\n${signal}: ending the tests and removing their containers …`);
+  const child = current;
+  if (child === undefined) return;
+  end(child, "SIGTERM");
+  setTimeout(() => end(child, "SIGKILL"), graceMs).unref();
+}
+
+async function testInContainers(): Promise<boolean> {
+  const built = imageNames.filter((image) => process.env[variableOf(image)] === undefined);
+  if (built.length > 0) {
+    console.log(`Building images for ${built.join(", ")} …`);
+    if (!(await run([join(top, "infra/docker/build-images.ts"), ...built.map(packageOf)]))) return false;
+  }
+  const config = ["--root", ".", "--config", "../vitest.config.ts", "--mode", "e2e"];
+  // A line a test, as it ends, since each is a claim.
+  const reporters = ["--reporter=verbose", "--reporter=json"];
+  return await run([vitest, "run", ...config, ...reporters, ...process.argv.slice(2)]);
+}
+
+/** Removes what is left; after a run that was not interrupted, there being anything is a failure of its own. */
+async function leaveNothing(): Promise<boolean> {
+  rmSync(folder, { recursive: true, force: true });
+  const left = await removeLeftovers(runId);
+  // The engine may still have been making what an interrupted program had asked for.
+  const late = left.length > 0 ? await removeLeftovers(runId) : [];
+  const all = [...left, ...late];
+  if (all.length === 0 || interrupted !== undefined) return true;
+  console.error(`The tests left ${all.join(", ")} behind, which is removed now.`);
+  return false;
+}
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, interrupt);
+
+const engine = await docker("version", "--format", "{{.Server.Version}}").catch(() => undefined);
+if (engine === undefined) {
+  rmSync(folder, { recursive: true });
+  console.error(
+    "No container engine answers: start Docker, or one of Debian's with `bash infra/docker/engine.sh start`.",
+  );
+  process.exit(1);
+}
+const passed = await testInContainers();
+const clean = await leaveNothing();
+process.exit(interrupted === undefined ? Number(!passed || !clean) : 130);

@@ -1,0 +1,30 @@
+import { defineConfig, type ViteUserConfigFnObject } from "vitest/config";
+
+// Sibling packages resolve to their sources, so that no test needs a build.
+const conditions = ["source", "module", "node", "import", "default"];
+
+/**
+ * One configuration for every package; each runs it with itself as the root. `--mode e2e` runs the tests that need a
+ * container engine, one file at a time since they share it.
+ */
+const config: ViteUserConfigFnObject = defineConfig(({ mode }) => {
+  const e2e = mode === "e2e";
+  return {
+    resolve: { conditions },
+    ssr: { resolve: { conditions, externalConditions: conditions } },
+    test: {
+      include: e2e ? ["e2e/**/*.test.ts"] : ["{src,test,examples,attacks,interop}/**/*.test.ts"],
+      // Files share nothing but the machine.
+      isolate: true,
+      slowTestThreshold: 5_000,
+      fileParallelism: !e2e,
+      testTimeout: e2e ? 120_000 : 20_000,
+      hookTimeout: e2e ? 300_000 : 60_000,
+      reporters: ["default", "json"],
+      outputFile: { json: e2e ? ".vitest/e2e.json" : ".vitest/report.json" },
+      expect: { requireAssertions: true },
+    },
+  };
+});
+
+export default config;
