@@ -53,6 +53,7 @@ describe("jwks", () => {
       jwtVerify(token, opened.keys.getKey).catch((error: unknown) => (error as Error).name);
     const many = () => Promise.all(made.map(verdict));
     expect(new Set(await many())).toEqual(new Set(["JWKSNoMatchingKey"]));
+    expect(new Set(await many())).toEqual(new Set(["JWKSNoMatchingKey"]));
     expect(issuer.requests).toBe(2);
     issuer.answer = json({}, 500);
     ahead = 12_000;

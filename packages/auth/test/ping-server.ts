@@ -58,6 +58,8 @@ export interface PingServer extends AsyncDisposable {
   readonly events: DecisionEvent[];
   /** The texts of the pings that reached the handler. */
   readonly handled: string[];
+  /** The metadata keys that the handler of the last ping saw. */
+  readonly seen: string[];
   channels(from: string): Promise<MutualTlsChannels>;
 }
 
@@ -67,11 +69,13 @@ export async function startPingServer(
 ): Promise<PingServer> {
   const events: DecisionEvent[] = [];
   const handled: string[] = [];
+  const seen: string[] = [];
   const guard = protect({ trustDomain, onDecision: (event) => void events.push(event), ...options });
   const server = new Server({ interceptors: [guard] });
   const handlers = {
     Ping: (call: ServerUnaryCall<PingRequest, PingResponse>, callback: sendUnaryData<PingResponse>) => {
       handled.push(call.request.text);
+      seen.splice(0, seen.length, ...Object.keys(call.metadata.getMap()));
       callback(null, create(PingResponseSchema, { text: call.request.text, client: identityOf(call.metadata).client }));
     },
     PingMany: (call: ServerWritableStream<PingManyRequest, PingManyResponse>) => {
@@ -103,6 +107,7 @@ export async function startPingServer(
   return {
     events,
     handled,
+    seen,
     async channels(from) {
       const channels = mutualTlsChannels({
         identity: identityFromMemory(await ca.issue({ spiffeId: idOf(from) })),

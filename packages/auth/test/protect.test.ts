@@ -1,4 +1,4 @@
-import type { Client, ServiceError } from "@grpc/grpc-js";
+import { type Client, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { createCa, createTokenIssuer, type TestCa } from "@zero-trust/testkit";
 import { createLocalJWKSet } from "jose";
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -108,7 +108,12 @@ describe("the peer", () => {
       "x-forwarded-client-cert": "URI=spiffe://production.internal/order-service",
     };
     expect(await ping(await server1.channels("stranger"), { metadata })).toBe("PERMISSION_DENIED PEER_NOT_GRANTED");
-    expect(await ping(await server1.channels("order-service"), { metadata })).toBe("OK");
+    expect(await ping(await server1.channels("order-service"), { metadata: { ...metadata, "x-trace": "1" } })).toBe(
+      "OK",
+    );
+    expect(server1.seen).toContain("x-trace");
+    expect(server1.seen).not.toContain("x-client-cn");
+    expect(server1.seen).not.toContain("x-forwarded-client-cert");
   });
   test("of another trust domain is nobody", async () => {
     await using server1 = await startPingServer(ca, {
@@ -188,6 +193,7 @@ describe("signed requests", () => {
     expect(await ping(channels, { metadata })).toBe("OK");
     expect(await ping(channels, { metadata })).toBe("UNAUTHENTICATED CREDENTIAL_REPLAYED");
     expect(server1.handled).toEqual(["hello"]);
+    expect(server1.seen.filter((key) => Object.hasOwn(metadata, key))).toEqual([]);
   });
   test("are refused for another message or method, before anything is decoded or a nonce spent", async () => {
     await using server1 = await start();
@@ -200,6 +206,15 @@ describe("signed requests", () => {
     );
     expect(await ping(channels, { metadata: { "x-api-key": signing.id } })).toBe("UNAUTHENTICATED CREDENTIAL_INVALID");
     expect([claims, server1.handled]).toEqual([0, []]);
+  });
+  test("without their message are no signed requests", async () => {
+    await using server1 = await start();
+    const metadata = new Metadata();
+    for (const [name, value] of Object.entries(await presentSignature())) metadata.set(name, value);
+    expect(await withoutMessage(await server1.channels("anybody"), metadata)).toBe(
+      "UNAUTHENTICATED CREDENTIAL_INVALID",
+    );
+    expect([claims, server1.events.length]).toEqual([0, 1]);
   });
   test("may be empty, and cover every byte that was sent", async () => {
     await using server1 = await start();
@@ -387,6 +402,16 @@ function stream(channels: Channels, path: string): Promise<string> {
   call.on("data", () => undefined);
   call.on("error", (error: ServiceError) => resolve(outcomeOf(error)));
   call.on("end", () => resolve("OK"));
+  return promise;
+}
+
+/** Calls Ping and ends without having sent anything. */
+function withoutMessage(channels: Channels, metadata: Metadata): Promise<string> {
+  const bytes = (value: Buffer) => value;
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const options = { deadline: Date.now() + 10_000 };
+  const answered = (error: ServiceError | null) => resolve(error === null ? "OK" : outcomeOf(error));
+  clientOf(channels).makeClientStreamRequest(pingPath, bytes, bytes, metadata, options, answered).end();
   return promise;
 }
 
