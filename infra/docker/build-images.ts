@@ -19,16 +19,24 @@ function run(command: string, args: readonly string[]): void {
   throw new Error(`${command} ${args[0]} failed${error === undefined ? "." : `: ${error.message}`}`);
 }
 
+function imageId(image: string): string {
+  return spawnSync("docker", ["image", "inspect", "--format", "{{.Id}}", image], { encoding: "utf8" }).stdout.trim();
+}
+
 function build(service: string, base: string, folder: string): string {
   const image = `zero-trust/${service}:local`;
   // What it needs lies in the store since the install.
   run("pnpm", ["--filter", `@zero-trust/${service}`, "deploy", "--prod", "--offline", folder]);
-  // What deploying left for a later install; the image has none.
-  for (const file of globSync(join(folder, "pnpm-*.yaml"))) rmSync(file);
+  // What deploying left for a later install, with the time in it: the image has none, and equal ones must be equal.
+  const leftovers = ["pnpm-*.yaml", "node_modules/.modules.yaml", "node_modules/.pnpm-workspace-state*.json"];
+  for (const file of globSync(leftovers, { cwd: folder })) rmSync(join(folder, file));
   // The service runs as another user than the one whose umask these files have.
   run("chmod", ["-R", "a+rX", folder]);
   const values = ["--build-arg", `BASE=${base}`, "--build-arg", `SERVICE=${service}`];
+  const before = imageId(image);
   run("docker", ["build", "--quiet", "--file", "infra/docker/Dockerfile", ...values, "--tag", image, folder]);
+  // The one that it replaces would stay for ever, without a name; where something runs on it, it does.
+  if (before !== "" && before !== imageId(image)) spawnSync("docker", ["image", "rm", before]);
   return image;
 }
 

@@ -5,7 +5,7 @@ import { newApiKey } from "@zero-trust/auth/issue";
 import { audiences } from "@zero-trust/infra/names";
 import { OrderService, OrderState } from "@zero-trust/proto/order/v1";
 import { PaymentService, PaymentState } from "@zero-trust/proto/payment/v1";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { onTheWire } from "./container-caller.ts";
 import { type ContainerStack, startContainers } from "./container-stack.ts";
 import { effectsOf } from "./effects.ts";
@@ -20,12 +20,14 @@ let paymentId: string;
 
 beforeAll(async () => {
   stack = await startContainers();
+  return () => stack[Symbol.asyncDispose]();
+});
+beforeAll(async () => {
   storefront = await storefrontOf(stack);
   const { orderId } = await storefront.place();
   // Once it is paid, payment takes signed requests: a nonce store that has just started does not.
   ({ paymentId } = await storefront.watch(orderId));
 });
-afterAll(() => stack[Symbol.asyncDispose]());
 
 /** The last decision about a method in a service's log. */
 async function lastDecision(service: "order" | "payment", method: { readonly name: string }) {

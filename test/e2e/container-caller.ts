@@ -38,8 +38,15 @@ export interface ContainerCaller extends AsyncDisposable {
   token(request: Omit<TokenRequest, "kind" | "as"> & { readonly as: Workload }): Promise<string>;
 }
 
+/** A call as it goes over the wire. */
+export interface WireCall {
+  /** `/package.Service/Method` */
+  readonly path: string;
+  readonly bytes: Uint8Array;
+}
+
 /** The path and the bytes of a call, as they go over the wire: what a signature covers. */
-export function onTheWire<M extends DescMethod>(method: M, message: MessageInitShape<M["input"]>) {
+export function onTheWire<M extends DescMethod>(method: M, message: MessageInitShape<M["input"]>): WireCall {
   const path = `/${method.parent.typeName}/${method.name}`;
   return { path, bytes: toBinary(method.input, create(method.input, message)) };
 }

@@ -40,7 +40,7 @@ export async function startContainers(): Promise<ContainerStack> {
   const deployment = await writeDeployment(folder);
 
   const label = `${runLabel}=${runId}`;
-  // Internal: there is no way to the host's network, nor from it.
+  // Internal: the engine forwards nothing out of it or into it.
   await docker("network", "create", "--internal", "--label", label, network);
   cleanup.defer(async () => void (await docker("network", "rm", network)));
 

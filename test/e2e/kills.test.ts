@@ -1,7 +1,7 @@
 import { hmac } from "@zero-trust/auth/client";
 import { OrderState } from "@zero-trust/proto/order/v1";
 import { PaymentService } from "@zero-trust/proto/payment/v1";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { onTheWire } from "./container-caller.ts";
 import { type ContainerStack, startContainers } from "./container-stack.ts";
 import { effectsOf } from "./effects.ts";
@@ -12,9 +12,11 @@ let storefront: Storefront;
 
 beforeAll(async () => {
   stack = await startContainers();
+  return () => stack[Symbol.asyncDispose]();
+});
+beforeAll(async () => {
   storefront = await storefrontOf(stack);
 });
-afterAll(() => stack[Symbol.asyncDispose]());
 
 test("P15: orders that were acknowledged are paid and charged once each, though payment is killed among them", async () => {
   const first = await storefront.place();

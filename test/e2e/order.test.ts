@@ -1,6 +1,6 @@
 import { OrderState } from "@zero-trust/proto/order/v1";
 import { PaymentService } from "@zero-trust/proto/payment/v1";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { type ContainerStack, folders, startContainers } from "./container-stack.ts";
 import { docker } from "./docker.ts";
 import { effectsOf } from "./effects.ts";
@@ -9,8 +9,8 @@ import { storefrontOf } from "./storefront.ts";
 let stack: ContainerStack;
 beforeAll(async () => {
   stack = await startContainers();
+  return () => stack[Symbol.asyncDispose]();
 });
-afterAll(() => stack[Symbol.asyncDispose]());
 
 test("an order that the storefront places is paid over the network, and charged once", async () => {
   const storefront = await storefrontOf(stack);
@@ -44,7 +44,7 @@ interface Inspected {
   readonly NetworkSettings: { readonly Networks: Readonly<Record<string, unknown>>; readonly Ports: unknown };
 }
 
-test("every container runs without root, capabilities and a way to gain them, and on our network alone", async () => {
+test("every container runs without root, capabilities and a way to gain them, on our internal network alone", async () => {
   const ids = [stack.issuer.id, stack.payment.id, stack.order.id, stack.callerId];
   const inspected = JSON.parse(await docker("inspect", ...ids)) as readonly Inspected[];
   expect(inspected).toHaveLength(4);

@@ -21,6 +21,8 @@ const runId = randomBytes(8).toString("hex");
 const folder = mkdtempSync(join(tmpdir(), "zero-trust-e2e-run-"));
 /** What an interrupted program may take to end by itself, in milliseconds. */
 const graceMs = 5_000;
+/** What the engine may take to make what it was asked for, in milliseconds. */
+const lateMs = 500;
 
 let current: ChildProcess | undefined;
 let interrupted: NodeJS.Signals | undefined;
@@ -75,10 +77,12 @@ async function testInContainers(): Promise<boolean> {
 /** Removes what is left; after a run that was not interrupted, there being anything is a failure of its own. */
 async function leaveNothing(): Promise<boolean> {
   rmSync(folder, { recursive: true, force: true });
-  const left = await removeLeftovers(runId);
-  // The engine may still have been making what an interrupted program had asked for.
-  const late = left.length > 0 ? await removeLeftovers(runId) : [];
-  const all = [...left, ...late];
+  const all = [...(await removeLeftovers(runId))];
+  if (interrupted !== undefined) {
+    // The engine may still be making what an interrupted program had asked for.
+    await new Promise((resolve) => setTimeout(resolve, lateMs));
+    all.push(...(await removeLeftovers(runId)));
+  }
   if (all.length === 0 || interrupted !== undefined) return true;
   console.error(`The tests left ${all.join(", ")} behind, which is removed now.`);
   return false;

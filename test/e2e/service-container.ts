@@ -28,11 +28,15 @@ const pollMs = 100;
 export async function startServiceContainer(
   options: HardenedContainerOptions & { readonly environment: Readonly<Record<string, string>> },
 ): Promise<ServiceContainer> {
+  const said: string[] = [];
   const container = new HardenedContainer(options)
     .withEnvironment({ ...options.environment })
     .withStartupTimeout(startTimeoutMs)
+    .withLogConsumer((stream) => stream.on("data", (line) => said.push(String(line))))
     .withWaitStrategy(Wait.forLogMessage(/"msg":"listening"/));
-  const started = await container.start();
+  const started = await container.start().catch((cause: unknown) => {
+    throw new Error(`${options.alias} did not start: ${said.join("") || String(cause)}`, { cause });
+  });
   const id = started.getId();
 
   const log = async () => {

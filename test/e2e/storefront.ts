@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { audiences } from "@zero-trust/infra/names";
-import { type Order, OrderService } from "@zero-trust/proto/order/v1";
+import { type CreateOrderRequestSchema, type Order, OrderService } from "@zero-trust/proto/order/v1";
 import type { ContainerStack } from "./container-stack.ts";
 
 /** What the storefront does all day, from the caller's container. */
@@ -15,7 +16,7 @@ export interface Storefront {
 }
 
 /** An order that no other order is like. */
-export function newOrder() {
+export function newOrder(): MessageInitShape<typeof CreateOrderRequestSchema> {
   return {
     requestId: randomUUID(),
     lines: [{ sku: "MUG", quantity: 2, unitPrice: { currencyCode: "EUR", minorUnits: 617n } }],
