@@ -12,4 +12,5 @@ export type {
 } from "./handlers.ts";
 export type { CallOptions } from "./outgoing-call.ts";
 export { decodePageToken, encodePageToken, type PagePosition } from "./page-token.ts";
+export { requestFingerprint } from "./request-fingerprint.ts";
 export { RpcError } from "./rpc-error.ts";

@@ -1,12 +1,11 @@
 import type { DescMethod, MessageShape } from "@bufbuild/protobuf";
 import { type Metadata, status } from "@grpc/grpc-js";
 import { type OrderLine as OrderLineMessage, OrderService } from "@zero-trust/proto/order/v1";
-import { decodePageToken, encodePageToken, type Handlers, RpcError } from "@zero-trust/rpc";
+import { decodePageToken, encodePageToken, type Handlers, RpcError, requestFingerprint } from "@zero-trust/rpc";
 import { totalOf } from "./money.ts";
 import { ChangesClosedError, type OrderChanges } from "./order-changes.ts";
 import { OrderError, type OrderFailure } from "./order-error.ts";
 import { orderMessage } from "./order-message.ts";
-import { requestFingerprint } from "./request-fingerprint.ts";
 import type { Order, OrderLine, OrderRequest, OrderStore } from "./store.ts";
 
 /** What the handlers work on. */

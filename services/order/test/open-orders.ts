@@ -1,7 +1,7 @@
 // What the tests and the processes that they kill share: a folder's database, and one order.
 import { join } from "node:path";
+import { openDatabase } from "@zero-trust/database";
 import type { Kysely } from "kysely";
-import { openDatabase } from "../src/database.ts";
 import { migrations, type OrderSchema } from "../src/migrations.ts";
 import { OrderStore } from "../src/store.ts";
 

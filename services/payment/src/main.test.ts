@@ -4,9 +4,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { newKeyEncryptionKey, sealSigningKeys } from "@zero-trust/auth/issue";
+import { openDatabase } from "@zero-trust/database";
 import { createCa } from "@zero-trust/testkit";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { openDatabase } from "./database.ts";
 import { migrations } from "./migrations.ts";
 
 let folder: string;

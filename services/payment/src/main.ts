@@ -1,10 +1,10 @@
 // The payment service's composition root: read from top to bottom, it is the service; it is closed from bottom to top.
 import { jwks, memoryNonceStore } from "@zero-trust/auth/server";
 import { apiKeyFile, grantsFile, signingKeyFile } from "@zero-trust/auth/stores/file";
+import { openDatabase } from "@zero-trust/database";
 import { httpsAgent, identityFromDirectory } from "@zero-trust/mtls";
 import { runService } from "@zero-trust/server";
 import { readPaymentConfig } from "./config.ts";
-import { openDatabase } from "./database.ts";
 import { migrations, type PaymentSchema } from "./migrations.ts";
 import { servePayments } from "./service.ts";
 import { simulatedAcquirer } from "./simulated-acquirer.ts";

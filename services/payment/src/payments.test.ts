@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
+import { openDatabase } from "@zero-trust/database";
 import {
   CapturePaymentRequestSchema,
   type CreatePaymentRequest,
@@ -11,7 +12,6 @@ import {
 import fc from "fast-check";
 import { afterEach, expect, test } from "vitest";
 import { type Acquirer, AcquirerUnavailableError } from "./acquirer.ts";
-import { openDatabase } from "./database.ts";
 import { sumByCurrency } from "./ledger.ts";
 import { LedgerStore } from "./ledger-store.ts";
 import { migrations, type PaymentSchema } from "./migrations.ts";

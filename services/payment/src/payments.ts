@@ -8,9 +8,9 @@ import {
   CreatePaymentResponseSchema,
   PaymentService,
 } from "@zero-trust/proto/payment/v1";
+import { requestFingerprint } from "@zero-trust/rpc";
 import type { Acquirer } from "./acquirer.ts";
 import { paymentMessage } from "./payment-message.ts";
-import { requestFingerprint } from "./request-fingerprint.ts";
 import type { Claim, PaymentStore } from "./store.ts";
 
 /**

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
+import { openDatabase } from "@zero-trust/database";
 import type { Generated, Kysely } from "kysely";
 import type { Migration } from "kysely/migration";
 import type { Acquirer, Amount } from "./acquirer.ts";
-import { openDatabase } from "./database.ts";
 
 /** A simulated acquirer, with what a test counts. */
 export interface SimulatedAcquirer extends Acquirer {

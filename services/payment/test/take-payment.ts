@@ -1,9 +1,9 @@
 // A process that takes one payment, and kills itself where it is told to: `take-payment.ts <folder> <step>`.
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
+import { openDatabase } from "@zero-trust/database";
 import { CapturePaymentRequestSchema, CreatePaymentRequestSchema } from "@zero-trust/proto/payment/v1";
 import type { Acquirer } from "../src/acquirer.ts";
-import { openDatabase } from "../src/database.ts";
 import { migrations, type PaymentSchema } from "../src/migrations.ts";
 import { Payments } from "../src/payments.ts";
 import { simulatedAcquirer } from "../src/simulated-acquirer.ts";

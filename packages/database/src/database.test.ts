@@ -74,7 +74,7 @@ test("refuses the database of another program and leaves it as it was", async ()
   other.exec("create table theirs (a)");
   other.close();
   const before = readFileSync(file);
-  await expect(openDatabase({ file, migrations: first })).rejects.toThrow("was not made by this service");
+  await expect(openDatabase({ file, migrations: first })).rejects.toThrow("was not made by this program");
   expect(readFileSync(file).equals(before)).toBe(true);
 });
 

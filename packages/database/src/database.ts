@@ -53,7 +53,7 @@ function refuseStrangeSchema(file: string, known: readonly string[]): void {
       .all();
     if (tables.length === 0) return;
     if (!tables.some(({ name }) => name === "kysely_migration"))
-      throw new DatabaseError(`The database ${file} was not made by this service: name another file.`);
+      throw new DatabaseError(`The database ${file} was not made by this program: name another file.`);
     const applied = connection.prepare<[], { name: string }>("select name from kysely_migration order by name").all();
     const unknown = applied.find(({ name }) => !known.includes(name));
     if (unknown !== undefined)

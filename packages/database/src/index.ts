@@ -1,0 +1,1 @@
+export { DatabaseError, type DatabaseOptions, openDatabase } from "./database.ts";
