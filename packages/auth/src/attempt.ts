@@ -45,7 +45,7 @@ export class Attempt {
   #client: string | undefined;
   #metadata: Metadata | undefined;
   #signature: PendingSignature | undefined;
-  #state: "undecided" | "decided" = "undecided";
+  #decided = false;
 
   constructor(
     options: GuardOptions,
@@ -70,9 +70,8 @@ export class Attempt {
       const grant = this.#options.grants.current().get(peer.spiffeId);
       this.#client = grant?.client;
       if (this.#policy === undefined) {
-        // Not a method of ours. Whoever has grants may learn that much from the server; nobody else does.
         if (grant === undefined) this.#refuse(Reason.PEER_NOT_GRANTED, "the peer holds no grant; no such method");
-        else this.#allow({ credentials: [Credential.MTLS], scopes: [] }, grant.client, () => next(metadata));
+        else this.#refuseUnknownMethod();
         return;
       }
       this.#rules = rulesFor(this.#policy.rules, grant);
@@ -89,7 +88,7 @@ export class Attempt {
       if (decision.outcome === "pending") next(metadata);
       else this.#conclude(decision, () => next(metadata));
     } catch (error) {
-      this.#refuse(Reason.CHECK_UNAVAILABLE, causeOf(error));
+      this.#failed(error);
     }
   }
 
@@ -110,7 +109,7 @@ export class Attempt {
       let decision = decide(this.#rules, this.#findings);
       if (decision.outcome === "allowed") {
         // Last, so that only a call that is let in uses up its nonce.
-        const spent = await this.#inTime(signature.claim());
+        const spent = await this.#inTime(signature.claim()).catch(unavailable);
         if (spent !== undefined) {
           this.#findings.set(Credential.HMAC, spent);
           decision = decide(this.#rules, this.#findings);
@@ -118,20 +117,30 @@ export class Attempt {
       }
       this.#conclude(decision, handOn);
     } catch (error) {
-      this.#refuse(Reason.CHECK_UNAVAILABLE, causeOf(error));
+      this.#failed(error);
     }
   }
 
-  /** A signed call without a message is a call without a signature. */
+  /** A signed call without a message is a call without a signature; one that is being cancelled looks like it at first. */
   judgeHalfClose(next: () => void): void {
     if (this.#signature === undefined) next();
-    else this.#refuse(Reason.CREDENTIAL_INVALID, "the signed message is missing");
+    else setImmediate(() => this.#refuse(Reason.CREDENTIAL_INVALID, "the signed message is missing"));
   }
 
   abandon(): void {
-    if (this.#state === "decided") return;
-    this.#state = "decided";
+    if (this.#decided) return;
+    this.#decided = true;
     this.#reportEnd({ outcome: "abandoned", cause: "the call ended before it was decided" });
+  }
+
+  /** Before the decision, something could not be checked; after it, what follows us threw, and the caller waits. */
+  #failed(error: unknown): void {
+    if (!this.#decided) {
+      this.#refuse(Reason.CHECK_UNAVAILABLE, causeOf(error));
+      return;
+    }
+    this.#call.sendStatus({ code: status.INTERNAL, details: "" });
+    this.#reportEnd({ outcome: "failed", cause: printable(causeOf(error)) });
   }
 
   #identifyPeer(): Peer | undefined {
@@ -164,7 +173,7 @@ export class Attempt {
     try {
       return await this.#inTime("open" in verifier ? verifier.open(metadata, call) : verifier.verify(metadata, call));
     } catch (error) {
-      return { finding: { verdict: "unavailable", cause: causeOf(error) } };
+      return { finding: unavailable(error) };
     }
   }
 
@@ -182,10 +191,10 @@ export class Attempt {
   }
 
   #allow(rule: Rule, client: string, letIn: () => void): void {
-    if (this.#state === "decided" || this.#metadata === undefined || this.#peer === undefined) return;
+    if (this.#decided || this.#metadata === undefined || this.#peer === undefined) return;
     this.#client = client;
     this.#report({ outcome: "allowed", rule: describeRule(rule) });
-    this.#state = "decided";
+    this.#decided = true;
     for (const key of this.#options.credentials.flatMap((verifier) => verifier.keys)) this.#metadata.remove(key);
     for (const key of claimedIdentities) this.#metadata.remove(key);
     setIdentity(this.#metadata, { client, spiffeId: this.#peer.spiffeId, scopes: rule.scopes });
@@ -193,11 +202,22 @@ export class Attempt {
   }
 
   #refuse(reason: Reason, cause: string): void {
-    if (this.#state === "decided") return;
-    this.#state = "decided";
+    if (this.#decided) return;
+    this.#decided = true;
     this.#signature = undefined;
     this.#call.sendStatus(refusal(reason, this.#now()));
     this.#reportEnd({ outcome: "refused", reason: reasonName(reason), cause: printable(cause) });
+  }
+
+  /**
+   * Whoever has grants may learn that there is no such method; nobody else does. It is answered here and not passed on,
+   * so that a service that was registered and forgotten in `policies` is as good as absent.
+   */
+  #refuseUnknownMethod(): void {
+    if (this.#decided) return;
+    this.#decided = true;
+    this.#call.sendStatus({ code: status.UNIMPLEMENTED, details: "The method is not implemented." });
+    this.#reportEnd({ outcome: "refused", cause: "there is no policy for such a method" });
   }
 
   #decode(message: unknown, decode: Decode | undefined, next: (message: unknown) => void): void {
@@ -236,6 +256,10 @@ export class Attempt {
       latencyMs: performance.now() - this.#startedMs,
     });
   }
+}
+
+function unavailable(error: unknown): Finding {
+  return { verdict: "unavailable", cause: causeOf(error) };
 }
 
 function causeOf(error: unknown): string {

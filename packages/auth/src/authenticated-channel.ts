@@ -61,6 +61,7 @@ class AuthenticatedCall implements Call {
     this.#call = call;
     this.#keys = presenters.flatMap((presenter) => presenter.keys);
     const message = () => this.#message.promise;
+    this.#message.promise.catch(() => undefined); // nobody may be waiting for it
     this.#call.setCredentials(presenting(presenters, path, message));
   }
 
@@ -81,6 +82,7 @@ class AuthenticatedCall implements Call {
   }
 
   cancelWithStatus(...args: Parameters<Call["cancelWithStatus"]>): void {
+    this.#message.reject(new Error("The call was cancelled before there was a message to sign."));
     this.#call.cancelWithStatus(...args);
   }
 
@@ -93,6 +95,7 @@ class AuthenticatedCall implements Call {
   }
 
   halfClose(): void {
+    this.#message.reject(new Error("A signature needs a message, and the call ended without one."));
     this.#call.halfClose();
   }
 
@@ -118,7 +121,9 @@ function presenting(
         metadata = await collect(presenters, path, message);
       } catch (error) {
         // Without a second argument: with one, even `null`, grpc-js would send the call without credentials.
-        callback(Object.assign(asError(error), { code: status.UNAVAILABLE }));
+        // A new error, since not every error takes a `code` (a DOMException does not).
+        const { message } = asError(error);
+        callback(Object.assign(new Error(message, { cause: error }), { code: status.UNAVAILABLE }));
         return;
       }
       callback(null, metadata);

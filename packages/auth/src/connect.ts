@@ -10,7 +10,10 @@ export interface ConnectOptions {
   readonly channels: MutualTlsChannels;
   /** The credentials: `apiKey({…})`, `bearer({…})`, `hmac({…})`. */
   readonly credentials: readonly Presenter[];
-  /** The policies of the server's methods, where known: then a method gets only the credentials that its rules name. */
+  /**
+   * The policies of the server's methods, where known: then a method gets only the credentials that its rules name.
+   * Needed where `hmac()` meets methods that stream requests: a signature waits for a first message that may never come.
+   */
   readonly policies?: readonly ServicePolicy[];
 }
 

@@ -6,7 +6,8 @@ export interface DecisionEvent {
   readonly time: Date;
   /** The full method name, made printable. */
   readonly method: string;
-  readonly outcome: "allowed" | "refused" | "abandoned";
+  /** `abandoned`: the call ended before it was decided; `failed`: it was let in, and its handler threw into us. */
+  readonly outcome: "allowed" | "refused" | "abandoned" | "failed";
   /** The name of the `Reason`, where refused. */
   readonly reason?: string;
   /** Why, in words for the operator; never sent to the caller. */

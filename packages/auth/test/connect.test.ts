@@ -1,4 +1,4 @@
-import { credentials, Metadata } from "@grpc/grpc-js";
+import { credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import type { MutualTlsChannels } from "@zero-trust/mtls";
 import { createCa, type TestCa } from "@zero-trust/testkit";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -7,7 +7,7 @@ import { apiKey, bearer, connect, hmac } from "../src/client.ts";
 import { newSigningKey } from "../src/hmac/keys.ts";
 import { Credential, definePolicy, type Rule } from "../src/index.ts";
 import * as server from "../src/server.ts";
-import { ping } from "./ping-client.ts";
+import { type Channels, clientOf, ping, pingBytes, pingPath } from "./ping-client.ts";
 import { pingDefinition, startPingServer } from "./ping-server.ts";
 
 const audience = "https://ping.production.internal";
@@ -66,6 +66,32 @@ describe("connect", () => {
     expect(await ping(channels)).toBe("UNAVAILABLE");
     expect(server1.events).toEqual([]);
   });
+  test("survives whatever a source of tokens rejects with, and tells nothing of a token", async () => {
+    await using server1 = await start();
+    const channels = await server1.channels("reporting");
+    const frozen = AbortSignal.abort().reason as Error;
+    for (const token of [() => Promise.reject(frozen), async () => "eyJcanary.SECRET.TOKEN\n"]) {
+      const authenticated = connect({ channels, credentials: [bearer({ tokens: { token } })] });
+      const error = await failure(authenticated);
+      expect(error).toMatchObject({ code: status.UNAVAILABLE });
+      expect(`${error.details}${error.stack}`).not.toContain("canary");
+    }
+    expect(server1.events).toEqual([]);
+  });
+  test("fails at once where a call ends without the message that was to be signed", async () => {
+    await using server1 = await start();
+    const { id: keyId, secret } = newSigningKey();
+    const channels = connect({ channels: await server1.channels("reporting"), credentials: [hmac({ keyId, secret })] });
+    const bytes = (value: Buffer) => value;
+    const { promise, resolve } = Promise.withResolvers<ServiceError | null>();
+    clientOf(channels)
+      .makeClientStreamRequest(pingPath, bytes, bytes, { deadline: Date.now() + 60_000 }, resolve)
+      .end();
+    expect(await promise).toMatchObject({
+      code: status.UNAVAILABLE,
+      details: expect.stringContaining("needs a message"),
+    });
+  });
   test("presents only what the policy of the method names, where it is known", async () => {
     await using server1 = await start();
     let asked = 0;
@@ -84,6 +110,14 @@ describe("connect", () => {
     expect(asked).toBe(0);
   });
 });
+
+function failure(channels: Channels): Promise<ServiceError> {
+  const bytes = (value: Buffer) => value;
+  const { promise, resolve, reject } = Promise.withResolvers<ServiceError>();
+  const answered = (error: ServiceError | null) => (error === null ? reject(new Error("let in")) : resolve(error));
+  clientOf(channels).makeUnaryRequest(pingPath, bytes, bytes, pingBytes(), { deadline: Date.now() + 10_000 }, answered);
+  return promise;
+}
 
 test.each(["", "sk-live-", `${key.key}x`])("refuses the malformed API key %j without repeating it", (text) => {
   expect(() => apiKey({ key: text })).toThrow(/^The API key is malformed: was it copied whole\?$/);

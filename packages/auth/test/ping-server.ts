@@ -53,6 +53,14 @@ function entry(method: DescMethod) {
   };
 }
 
+/** What a test may have done wrong on purpose. */
+interface Wrongs {
+  /** Registers the service as any generator would, so that messages arrive decoded. */
+  readonly decoded?: boolean;
+  /** Lets the bidi handler throw at its first message. */
+  readonly throwing?: boolean;
+}
+
 /** A server of PingService behind `protect()`, and what it saw. */
 export interface PingServer extends AsyncDisposable {
   readonly events: DecisionEvent[];
@@ -65,7 +73,7 @@ export interface PingServer extends AsyncDisposable {
 
 export async function startPingServer(
   ca: TestCa,
-  options: Omit<ProtectOptions, "trustDomain" | "onDecision"> & Partial<ProtectOptions>,
+  options: Omit<ProtectOptions, "trustDomain" | "onDecision"> & Partial<ProtectOptions> & Wrongs,
 ): Promise<PingServer> {
   const events: DecisionEvent[] = [];
   const handled: string[] = [];
@@ -95,11 +103,14 @@ export async function startPingServer(
       call.on("end", () => callback(null, create(PingSumResponseSchema, { count })));
     },
     PingEach: (call: ServerDuplexStream<PingEachRequest, PingEachResponse>) => {
-      call.on("data", ({ text }: PingEachRequest) => call.write(create(PingEachResponseSchema, { text })));
+      call.on("data", ({ text }: PingEachRequest) => {
+        if (options.throwing === true) throw new Error("a handler's defect");
+        call.write(create(PingEachResponseSchema, { text }));
+      });
       call.on("end", () => call.end());
     },
   } satisfies UntypedServiceImplementation;
-  server.addService(wireBytes(pingDefinition), handlers);
+  server.addService(options.decoded === true ? pingDefinition : wireBytes(pingDefinition), handlers);
   const identity = identityFromMemory(await ca.issue({ spiffeId: idOf("ping-service") }));
   const listener = mutualTlsServer({ identity, server });
   const port = await listener.listen({ host: "127.0.0.1", port: 0 });

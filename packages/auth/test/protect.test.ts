@@ -1,7 +1,7 @@
 import { type Client, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { createCa, createTokenIssuer, type TestCa } from "@zero-trust/testkit";
 import { createLocalJWKSet } from "jose";
-import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { newApiKey } from "../src/api-key/format.ts";
 import type { ApiKeyRecord } from "../src/api-key/records.ts";
 import { apiKey, bearer, connect, hmac } from "../src/client.ts";
@@ -216,6 +216,26 @@ describe("signed requests", () => {
     );
     expect([claims, server1.events.length]).toEqual([0, 1]);
   });
+  test("that are cancelled before their message are abandoned, not forged", async () => {
+    const looked = Promise.withResolvers<void>();
+    const keys = {
+      find: () => {
+        looked.resolve();
+        return signingKey;
+      },
+    };
+    const credentials = [...verifiers().slice(0, 2), server.hmac({ keys, nonces: nonceStore(), audience })];
+    await using server1 = await startPingServer(ca, { policies: policies(rule(HMAC)), grants, credentials });
+    const metadata = new Metadata();
+    for (const [name, value] of Object.entries(await presentSignature())) metadata.set(name, value);
+    const bytes = (value: Buffer) => value;
+    const client = clientOf(await server1.channels("anybody"));
+    const call = client.makeClientStreamRequest(pingPath, bytes, bytes, metadata, () => undefined);
+    await looked.promise;
+    call.cancel();
+    await vi.waitFor(() => expect(server1.events).toHaveLength(1));
+    expect(server1.events).toMatchObject([{ outcome: "abandoned" }]);
+  });
   test("may be empty, and cover every byte that was sent", async () => {
     await using server1 = await start();
     expect(await ping(withSignature(await server1.channels("anybody")), { message: Buffer.alloc(0) })).toBe("OK");
@@ -309,6 +329,11 @@ describe("bearer tokens", () => {
       "UNAUTHENTICATED CREDENTIAL_EXPIRED",
     );
   });
+  test("go with client streams", async () => {
+    await using server1 = await start();
+    expect(await sum(await connectAs(server1, (own) => own))).toBe("OK");
+    expect(await sum(await server1.channels("storefront"))).toBe("UNAUTHENTICATED CREDENTIAL_MISSING");
+  });
   test("go with bidi streams, where nothing reaches the handler of a refused one", async () => {
     await using server1 = await start();
     const path = "/zerotrust.testkit.v1.PingService/PingEach";
@@ -380,16 +405,28 @@ describe("fails closed", () => {
       expect(await ping(await server1.channels("order-service"))).toBe("UNAVAILABLE CHECK_UNAVAILABLE");
     expect(server1.handled).toEqual([]);
   });
-  test("where a service was registered without its wire bytes: see wireBytes()", () => {
-    expect(() =>
-      server.protect({
-        trustDomain: "x",
-        policies: policies(rule(HMAC)),
-        grants,
-        credentials: [],
-        onDecision: () => undefined,
-      }),
-    ).toThrow(/no verifier/);
+  test("where a service was registered without its wire bytes", async () => {
+    const decoded = { policies: policies(rule(HMAC)), grants, credentials: verifiers(), decoded: true };
+    await using server1 = await startPingServer(ca, decoded);
+    expect(await ping(withSignature(await server1.channels("anybody")))).toBe("UNAVAILABLE CHECK_UNAVAILABLE");
+    expect(server1.handled).toEqual([]);
+  });
+  test("where a service was registered and has no policy, which is as good as absent", async () => {
+    await using server1 = await startPingServer(ca, { policies: [], grants, credentials: verifiers() });
+    expect(await ping(await server1.channels("order-service"))).toBe("UNIMPLEMENTED");
+    expect(await ping(await server1.channels("stranger"))).toBe("PERMISSION_DENIED PEER_NOT_GRANTED");
+    expect(server1.handled).toEqual([]);
+    expect(server1.events.map(({ outcome }) => outcome)).toEqual(["refused", "refused"]);
+  });
+  test("where a handler throws into the interceptor: INTERNAL at once, and in the log", async () => {
+    const by = [rule(MTLS)];
+    const policy = definePolicy(pingDefinition, { Ping: by, PingMany: by, PingSum: by, PingEach: by });
+    const options = { policies: [policy], grants, credentials: verifiers(), throwing: true };
+    await using server1 = await startPingServer(ca, options);
+    const channels = await server1.channels("order-service");
+    expect(await bidi(channels, "/zerotrust.testkit.v1.PingService/PingEach")).toBe("INTERNAL");
+    expect(server1.events.map(({ outcome }) => outcome)).toEqual(["allowed", "failed"]);
+    expect(await ping(channels)).toBe("OK");
   });
 });
 
@@ -402,6 +439,16 @@ function stream(channels: Channels, path: string): Promise<string> {
   call.on("data", () => undefined);
   call.on("error", (error: ServiceError) => resolve(outcomeOf(error)));
   call.on("end", () => resolve("OK"));
+  return promise;
+}
+
+function sum(channels: Channels): Promise<string> {
+  const bytes = (value: Buffer) => value;
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const answered = (error: ServiceError | null) => resolve(error === null ? "OK" : outcomeOf(error));
+  const path = "/zerotrust.testkit.v1.PingService/PingSum";
+  const options = { deadline: Date.now() + 10_000 };
+  clientOf(channels).makeClientStreamRequest(path, bytes, bytes, options, answered).end(Buffer.from("0802", "hex"));
   return promise;
 }
 

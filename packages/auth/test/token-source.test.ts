@@ -1,5 +1,5 @@
 import { createCa, type TestCa } from "@zero-trust/testkit";
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
 import { clientCredentials } from "../src/client.ts";
 import { type IssuerServer, json, startIssuerServer } from "./issuer-server.ts";
 
@@ -48,19 +48,32 @@ describe("clientCredentials", () => {
     await open(issuer, { clientSecret: "s:ecret" }).token();
     expect(Buffer.from(authorization?.split(" ")[1] ?? "", "base64").toString()).toBe("storefront:s%3Aecret");
   });
-  test("renews ahead of time, and goes on with a token that is still good when the issuer is down", async () => {
+  test("renews ahead of time, and goes on with a token that is good while the issuer is slow or down", async () => {
     await using issuer = await startIssuerServer(ca);
     let ahead = 0;
     issuer.answer = json(token);
     const source = open(issuer, { now: () => Date.now() + ahead });
     expect(await source.token()).toBe("a.b.c");
     ahead = 226_000;
+    issuer.answer = () => undefined;
+    const waiting = Array.from({ length: 100 }, () => source.token());
+    expect(new Set(await Promise.all(waiting))).toEqual(new Set(["a.b.c"]));
+    await vi.waitFor(() => expect(issuer.requests).toBe(2));
+    ahead = 290_000;
+    expect(await source.token()).toBe("a.b.c");
+    expect(issuer.requests).toBe(2);
+  });
+  test("gets the next token once the one it holds is old, and says what is wrong where there is none", async () => {
+    await using issuer = await startIssuerServer(ca);
+    let ahead = 0;
+    issuer.answer = json(token);
+    const source = open(issuer, { now: () => Date.now() + ahead });
+    await source.token();
+    ahead = 226_000;
     issuer.answer = json({ ...token, access_token: "d.e.f" });
-    expect(await source.token()).toBe("d.e.f");
-    ahead += 226_000;
+    await vi.waitFor(async () => expect(await source.token()).toBe("d.e.f"));
+    ahead += 296_000;
     issuer.answer = json({}, 503);
-    expect(await source.token()).toBe("d.e.f");
-    ahead += 70_000;
     await expect(source.token()).rejects.toThrow(/refused client storefront a token: status 503/);
   });
   test.each([

@@ -43,14 +43,23 @@ const OURS = ["grpc.ssl_target_name_override", "grpc.http_connect_target"];
 /** A channel over mutual TLS, or the one that takes its place when certificates change: ask for it on each call. */
 export class MutualTlsChannels {
   readonly target: string;
-  readonly #open: () => grpc.ChannelInterface;
-  #channel: grpc.ChannelInterface | undefined;
+  readonly #identity: TlsIdentity;
+  readonly #server: ReturnType<typeof expectServer>;
+  readonly #channelOptions: grpc.ChannelOptions;
+  #channel: grpc.Channel | undefined;
   #closed = false;
 
-  /** For {@link mutualTlsChannels}. */
-  constructor(target: string, open: () => grpc.ChannelInterface) {
+  /** For {@link mutualTlsChannels}. It opens the channels itself, so that none of this class can be anything else. */
+  constructor({ identity, target, serverId, channelOptions = {} }: MutualTlsChannelsOptions) {
     this.target = target;
-    this.#open = open;
+    this.#identity = identity;
+    this.#server = expectServer(serverId);
+    this.#channelOptions = channelOptions;
+    for (const name of [...Object.keys(FIXED), ...OURS]) {
+      if (name in channelOptions && channelOptions[name] !== FIXED[name]) {
+        throw new TypeError(`The channel option ${name} is fixed by mutual TLS; leave it out.`);
+      }
+    }
   }
 
   /** @throws {Error} after close() */
@@ -68,6 +77,18 @@ export class MutualTlsChannels {
     this.#channel?.close();
     this.#channel = undefined;
   }
+
+  #open(): grpc.Channel {
+    const { servername, checkServerIdentity } = this.#server;
+    const context = createSecureContext(secureContextOptions(this.#identity));
+    const verify = { checkServerIdentity, rejectUnauthorized: REJECT_UNAUTHORIZED };
+    return new grpc.Channel(this.target, grpc.credentials.createFromSecureContext(context, verify), {
+      ...DEFAULTS,
+      ...this.#channelOptions,
+      ...FIXED,
+      "grpc.ssl_target_name_override": servername,
+    });
+  }
 }
 
 /**
@@ -84,23 +105,5 @@ export class MutualTlsChannels {
  * });
  */
 export function mutualTlsChannels(options: MutualTlsChannelsOptions): MutualTlsChannels {
-  const { identity, target, serverId, channelOptions = {} } = options;
-  const { servername, checkServerIdentity } = expectServer(serverId);
-  for (const name of [...Object.keys(FIXED), ...OURS]) {
-    if (name in channelOptions && channelOptions[name] !== FIXED[name]) {
-      throw new TypeError(`The channel option ${name} is fixed by mutual TLS; leave it out.`);
-    }
-  }
-  return new MutualTlsChannels(target, function open() {
-    const credentials = grpc.credentials.createFromSecureContext(createSecureContext(secureContextOptions(identity)), {
-      checkServerIdentity,
-      rejectUnauthorized: REJECT_UNAUTHORIZED,
-    });
-    return new grpc.Channel(target, credentials, {
-      ...DEFAULTS,
-      ...channelOptions,
-      ...FIXED,
-      "grpc.ssl_target_name_override": servername,
-    });
-  });
+  return new MutualTlsChannels(options);
 }

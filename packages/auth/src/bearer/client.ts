@@ -8,6 +8,9 @@ export interface BearerOptions {
   readonly tokens: TokenSource;
 }
 
+/** RFC 6750 §2.1. Checked here because what the transport says of an illegal header quotes it. */
+const tokenGrammar = /^[A-Za-z0-9._~+/-]+=*$/;
+
 /**
  * Presents an OAuth 2.0 access token in `authorization` (RFC 6750 §2.1).
  *
@@ -17,6 +20,10 @@ export function bearer({ tokens }: BearerOptions): Presenter {
   return {
     credential: Credential.BEARER,
     keys: ["authorization"],
-    present: async () => ({ authorization: `Bearer ${await tokens.token()}` }),
+    async present() {
+      const token = await tokens.token();
+      if (!tokenGrammar.test(token)) throw new TypeError("The source of tokens gave something that is none.");
+      return { authorization: `Bearer ${token}` };
+    },
   };
 }

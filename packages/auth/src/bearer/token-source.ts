@@ -37,6 +37,9 @@ const renewAfter = 0.75;
 /** What is left of a token's life when it is no longer sent: the way to the server takes time, and clocks differ. */
 const marginMs = 5_000;
 
+/** How long to leave an issuer alone that has just been asked ahead of time. */
+const retryMs = 1_000;
+
 /**
  * Gets access tokens by the client credentials grant, keeps them in memory while they are good, and asks once however
  * many calls are waiting.
@@ -47,6 +50,7 @@ export function clientCredentials(options: ClientCredentialsOptions): TokenSourc
   const { now = Date.now } = options;
   let held: { readonly token: string; readonly renewAtMs: number; readonly goodUntilMs: number } | undefined;
   let inFlight: Promise<string> | undefined;
+  let nextTryMs = 0;
 
   async function fetchToken(): Promise<string> {
     const askedMs = now();
@@ -56,19 +60,20 @@ export function clientCredentials(options: ClientCredentialsOptions): TokenSourc
     return token;
   }
 
+  function refresh(): Promise<string> {
+    nextTryMs = now() + retryMs;
+    inFlight ??= fetchToken().finally(() => {
+      inFlight = undefined;
+    });
+    return inFlight;
+  }
+
   return {
     async token() {
-      if (held !== undefined && now() < held.renewAtMs) return held.token;
-      inFlight ??= fetchToken().finally(() => {
-        inFlight = undefined;
-      });
-      try {
-        return await inFlight;
-      } catch (error) {
-        // What we hold may be old, but it is good; the issuer can be down for that long.
-        if (held !== undefined && now() < held.goodUntilMs) return held.token;
-        throw error;
-      }
+      if (held === undefined || now() >= held.goodUntilMs) return refresh();
+      // A token that is good is used while the next one is fetched: an issuer that is down or slow stops nobody yet.
+      if (now() >= held.renewAtMs && now() >= nextTryMs) refresh().catch(() => undefined);
+      return held.token;
     },
   };
 }

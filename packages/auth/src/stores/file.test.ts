@@ -87,6 +87,29 @@ describe("signingKeyFile", () => {
     write("kek", kek);
     expect(() => signingKeyFile(good)).toThrow(/does not open/);
   });
+  test("follows a rotation whose parts arrive one after the other, and drops the old key then", async () => {
+    const fresh = { ...entry, ...newSigningKey() };
+    const freshKek = newKeyEncryptionKey();
+    const errors: string[] = [];
+    using source = closing(signingKeyFile({ ...files(), reloadMs: 5, onError: ({ message }) => errors.push(message) }));
+    write("signing.json", sealSigningKeys([fresh], freshKek));
+    await vi.waitFor(() => expect(errors).toHaveLength(1));
+    expect(await source.value.find(id)).toBeDefined();
+    write("kek", freshKek);
+    await vi.waitFor(async () => expect(await source.value.find(fresh.id)).toBeDefined());
+    expect(await source.value.find(id)).toBeUndefined();
+    expect(errors).toHaveLength(1);
+  });
+  test("follows a version that was open to others for a moment", async () => {
+    const fresh = { ...entry, ...newSigningKey() };
+    const errors: string[] = [];
+    using source = closing(signingKeyFile({ ...files(), reloadMs: 5, onError: ({ message }) => errors.push(message) }));
+    chmodSync(path("signing.json"), 0o644);
+    write("signing.json", sealSigningKeys([fresh], kek));
+    await vi.waitFor(() => expect(errors[0]).toMatch(/open to others/));
+    chmodSync(path("signing.json"), 0o600);
+    await vi.waitFor(async () => expect(await source.value.find(fresh.id)).toBeDefined());
+  });
   test("refuses files that others can read", () => {
     const good = files();
     chmodSync(good.path, 0o640);

@@ -15,7 +15,7 @@ export type FileSource<T> = T & { close(): void };
  * @throws FileError when the file cannot be used at the start; later the last good version stays
  */
 export function grantsFile(path: string, options: ReloadOptions = {}): FileSource<GrantSource> {
-  return reloadingFile(path, (bytes) => parseGrants(parseJson(bytes)), options);
+  return reloadingFile([path], (bytes) => parseGrants(parseJson(bytes)), options);
 }
 
 /**
@@ -25,6 +25,6 @@ export function grantsFile(path: string, options: ReloadOptions = {}): FileSourc
  * @throws FileError when the file cannot be used at the start; later the last good version stays
  */
 export function apiKeyFile(path: string, options: ReloadOptions = {}): FileSource<ApiKeySource> {
-  const file = reloadingFile(path, (bytes) => parseApiKeys(parseJson(bytes)), options);
+  const file = reloadingFile([path], (bytes) => parseApiKeys(parseJson(bytes)), options);
   return { find: (id) => file.current().get(id), close: () => file.close() };
 }

@@ -21,25 +21,36 @@ export class FileError extends Error {
 }
 
 /**
- * Reads a file now, and again whenever its bytes have changed. It is compared rather than watched: a mounted secret is
- * swapped by a symbolic link, which file watchers miss.
+ * Reads files now, and again whenever their bytes have changed. They are compared rather than watched: a mounted secret
+ * is swapped by a symbolic link, which file watchers miss. A version that is no good is tried again until it is, since
+ * what belongs together (a file and its mode, or its key) is not always changed at once.
  *
- * @param path - the file
- * @param parse - makes something of its bytes; throws when they are no good
+ * @param paths - the file, and others that it is read with
+ * @param parse - makes something of their bytes, in that order; throws when they are no good
  * @throws FileError when the first version is no good
  */
-export function reloadingFile<T>(path: string, parse: (bytes: Buffer) => T, options: ReloadOptions): ReloadingFile<T> {
-  let bytes = read(path);
-  let value = parseFile(path, bytes, parse);
+export function reloadingFile<T>(
+  paths: readonly [string, ...string[]],
+  parse: (...contents: Buffer[]) => T,
+  options: ReloadOptions,
+): ReloadingFile<T> {
+  let contents = paths.map(read);
+  let value = parseFile(paths[0], contents, parse);
+  let complaint: string | undefined;
 
   function reload(): void {
     try {
-      const fresh = read(path);
-      if (fresh.equals(bytes)) return;
-      bytes = fresh;
-      value = parseFile(path, fresh, parse);
+      const fresh = paths.map(read);
+      if (fresh.some((bytes, index) => !bytes.equals(contents[index] ?? Buffer.alloc(0)))) {
+        value = parseFile(paths[0], fresh, parse);
+        contents = fresh;
+      }
+      complaint = undefined;
     } catch (error) {
-      options.onError?.(error as Error);
+      const { message } = error as Error;
+      // Once for each thing that is wrong, not every few seconds.
+      if (message !== complaint) options.onError?.(error as Error);
+      complaint = message;
     }
   }
 
@@ -65,9 +76,9 @@ function read(path: string): Buffer {
   }
 }
 
-function parseFile<T>(path: string, bytes: Buffer, parse: (bytes: Buffer) => T): T {
+function parseFile<T>(path: string, contents: Buffer[], parse: (...contents: Buffer[]) => T): T {
   try {
-    return parse(bytes);
+    return parse(...contents);
   } catch (error) {
     throw new FileError(`The file ${path} is no good: ${error instanceof Error ? error.message : "unknown error"}.`);
   }

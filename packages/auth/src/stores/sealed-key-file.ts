@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { clientId } from "../client-id.ts";
 import { type KeySource, type SigningKey, signingSecret } from "../hmac/keys.ts";
 import { hmacGrammar } from "../hmac/string-to-sign.ts";
@@ -54,21 +54,18 @@ export function sealSigningKeys(entries: readonly SigningKeyEntry[], keyEncrypti
  */
 export function signingKeyFile(options: SigningKeyFileOptions): KeySource & { close(): void } {
   const { path, keyEncryptionKeyPath } = options;
-  const file = reloadingFile(
-    path,
-    (bytes) => {
-      refuseReadableByOthers(path);
-      refuseReadableByOthers(keyEncryptionKeyPath);
-      return parseKeys(open(bytes, readKey(keyEncryptionKeyPath)));
-    },
-    options,
-  );
+  const parse = (sealed: Buffer, key: Buffer) => {
+    refuseReadableByOthers(path);
+    refuseReadableByOthers(keyEncryptionKeyPath);
+    return parseKeys(open(sealed, readKey(keyEncryptionKeyPath, key)));
+  };
+  const file = reloadingFile([path, keyEncryptionKeyPath], parse, options);
   return { find: (id) => file.current().get(id), close: () => file.close() };
 }
 
-function readKey(path: string): Buffer {
+function readKey(path: string, bytes: Buffer): Buffer {
   try {
-    return decodeKey(readFileSync(path, "ascii").trim());
+    return decodeKey(bytes.toString("ascii").trim());
   } catch (error) {
     throw new FileError(`its key-encryption key ${path} is no good: ${(error as Error).message}`);
   }
