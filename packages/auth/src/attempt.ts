@@ -195,7 +195,8 @@ export class Attempt {
     this.#client = client;
     this.#report({ outcome: "allowed", rule: describeRule(rule) });
     this.#decided = true;
-    for (const key of this.#options.credentials.flatMap((verifier) => verifier.keys)) this.#metadata.remove(key);
+    for (const key of this.#options.credentials.flatMap((verifier) => verifier.metadataKeys))
+      this.#metadata.remove(key);
     for (const key of claimedIdentities) this.#metadata.remove(key);
     setIdentity(this.#metadata, { client, spiffeId: this.#peer.spiffeId, scopes: rule.scopes });
     letIn();

@@ -59,7 +59,7 @@ class AuthenticatedCall implements Call {
 
   constructor(call: Call, path: string, presenters: readonly Presenter[]) {
     this.#call = call;
-    this.#keys = presenters.flatMap((presenter) => presenter.keys);
+    this.#keys = presenters.flatMap((presenter) => presenter.metadataKeys);
     const message = () => this.#message.promise;
     this.#message.promise.catch(() => undefined); // nobody may be waiting for it
     this.#call.setCredentials(presenting(presenters, path, message));

@@ -48,7 +48,7 @@ export function connect(options: ConnectOptions): AuthenticatedChannels {
   if (!(channels instanceof MutualTlsChannels)) {
     throw new TypeError("Credentials go over mutual TLS alone: make the channels with mutualTlsChannels().");
   }
-  const keys = presenters.flatMap((presenter) => presenter.keys);
+  const keys = presenters.flatMap((presenter) => presenter.metadataKeys);
   if (new Set(keys).size !== keys.length) throw new TypeError("Two credentials would set the same metadata key.");
   const channel = new AuthenticatedChannel(channels, presenters, policies === undefined ? undefined : index(policies));
   return { channel: () => channel, target: channels.target };

@@ -12,7 +12,7 @@ export interface AttemptFacts {
 export interface Presenter {
   readonly credential: Credential;
   /** The metadata keys that it sets, which a caller may not set by hand. */
-  readonly keys: readonly string[];
+  readonly metadataKeys: readonly string[];
   /** The metadata to send. Throwing fails the call, and nothing is sent. */
   present(attempt: AttemptFacts): Promise<Readonly<Record<string, string>>>;
 }

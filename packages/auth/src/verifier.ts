@@ -25,7 +25,7 @@ export interface Verification {
 export interface MetadataVerifier {
   readonly credential: typeof Credential.API_KEY | typeof Credential.BEARER;
   /** The metadata keys that it reads, removed before the handler sees the metadata. */
-  readonly keys: readonly string[];
+  readonly metadataKeys: readonly string[];
   isPresented(metadata: Metadata, named: ReadonlySet<Credential>): boolean;
   verify(metadata: Metadata, call: CallFacts): Promise<Verification>;
 }
@@ -33,7 +33,7 @@ export interface MetadataVerifier {
 /** Checks signatures, which cover the message too. */
 export interface SignatureVerifier {
   readonly credential: typeof Credential.HMAC;
-  readonly keys: readonly string[];
+  readonly metadataKeys: readonly string[];
   isPresented(metadata: Metadata, named: ReadonlySet<Credential>): boolean;
   /** All that can be checked before the message is there: `pending` comes with the signature to go on with. */
   open(metadata: Metadata, call: CallFacts): Promise<Verification & { readonly signature?: PendingSignature }>;

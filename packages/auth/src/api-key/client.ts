@@ -18,7 +18,7 @@ export function apiKey({ key }: ApiKeyOptions): Presenter {
   if (parseApiKey(key) === undefined) throw new TypeError("The API key is malformed: was it copied whole?");
   return {
     credential: Credential.API_KEY,
-    keys: ["x-api-key"],
+    metadataKeys: ["x-api-key"],
     present: async () => ({ "x-api-key": key }),
   };
 }

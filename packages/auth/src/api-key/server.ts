@@ -27,7 +27,7 @@ export function apiKey(options: ApiKeyOptions): MetadataVerifier {
   const { keys, audience, mode = "live" } = options;
   return {
     credential: Credential.API_KEY,
-    keys: ["x-api-key"],
+    metadataKeys: ["x-api-key"],
     isPresented(metadata, named) {
       if (metadata.get("x-api-key").length === 0) return false;
       // Where a rule asks for HMAC too, the key belongs to whichever method it says it is of.

@@ -19,7 +19,7 @@ const tokenGrammar = /^[A-Za-z0-9._~+/-]+=*$/;
 export function bearer({ tokens }: BearerOptions): Presenter {
   return {
     credential: Credential.BEARER,
-    keys: ["authorization"],
+    metadataKeys: ["authorization"],
     async present() {
       const token = await tokens.token();
       if (!tokenGrammar.test(token)) throw new TypeError("The source of tokens gave something that is none.");

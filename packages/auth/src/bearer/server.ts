@@ -77,7 +77,7 @@ export function bearer(options: BearerOptions): MetadataVerifier {
 
   return {
     credential: Credential.BEARER,
-    keys: ["authorization"],
+    metadataKeys: ["authorization"],
     isPresented: (metadata) => metadata.get("authorization").length > 0,
     async verify(metadata, call) {
       const value = singleValue(metadata, "authorization");

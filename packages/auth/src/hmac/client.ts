@@ -27,7 +27,7 @@ export function hmac({ keyId, secret, now = Date.now }: HmacOptions): Presenter 
   if (!hmacGrammar["x-api-key"].test(keyId)) throw new TypeError("A signing key id is hk- and 8 to 32 of a-z0-9.");
   return {
     credential: Credential.HMAC,
-    keys: Object.keys(hmacGrammar),
+    metadataKeys: Object.keys(hmacGrammar),
     async present({ path, message }) {
       const bytes = await message();
       const timestamp = String(Math.floor(now() / 1000));

@@ -34,7 +34,7 @@ export function hmac(options: HmacOptions): SignatureVerifier {
   const { keys, nonces, audience, pastSeconds = 300, futureSeconds = 5 } = options;
   return {
     credential: Credential.HMAC,
-    keys: Object.keys(hmacGrammar),
+    metadataKeys: Object.keys(hmacGrammar),
     isPresented(metadata, named) {
       const signed = ["x-timestamp", "x-nonce", "x-signature"].some((key) => metadata.get(key).length > 0);
       if (signed || metadata.get("x-api-key").length === 0) return signed;
