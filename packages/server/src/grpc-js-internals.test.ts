@@ -1,3 +1,4 @@
+import { type ClientHttp2Session, connect, constants as http2 } from "node:http2";
 import * as grpc from "@grpc/grpc-js";
 import { afterEach, expect, test } from "vitest";
 import { assertKnownGrpcJs, coverGaps } from "./grpc-js-internals.ts";
@@ -14,15 +15,25 @@ interface Answer {
 }
 
 /** A server with one method, /known.Service/Known, and the paths that passed its interceptor. */
-async function start(
-  cover: boolean,
-): Promise<{ readonly seen: string[]; readonly call: (path: string, metadata?: grpc.Metadata) => Promise<Answer> }> {
+async function start(cover: boolean): Promise<{
+  readonly port: number;
+  readonly seen: string[];
+  readonly call: (path: string, metadata?: grpc.Metadata) => Promise<Answer>;
+}> {
   const seen: string[] = [];
   const server = new grpc.Server({
     interceptors: [
       (method, call) => {
         seen.push(method.path);
-        return new grpc.ServerInterceptingCall(call);
+        return new grpc.ServerInterceptingCall(call, {
+          start: (next) =>
+            next({
+              onReceiveMetadata(metadata, pass) {
+                if (metadata.get("test-refuse").length === 0) pass(metadata);
+                else call.sendStatus({ code: grpc.status.UNAUTHENTICATED, details: "No." });
+              },
+            }),
+        });
       },
     ],
   });
@@ -33,6 +44,16 @@ async function start(
     (b: Buffer) => b,
     (b: Buffer) => b,
     "unary",
+  );
+  server.register(
+    "/known.Service/Answer",
+    (call: grpc.ServerDuplexStream<Buffer, Buffer>) => {
+      call.write(Buffer.from("answered"));
+      call.end();
+    },
+    (b: Buffer) => b,
+    (b: Buffer) => b,
+    "bidi",
   );
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, bound) =>
@@ -47,6 +68,7 @@ async function start(
     },
   });
   return {
+    port,
     seen,
     call: (path, metadata = new grpc.Metadata()) =>
       new Promise((resolve) => {
@@ -96,6 +118,112 @@ test("takes metadata of that size where it is not bounded", async () => {
   const large = new grpc.Metadata();
   large.set("x-large", "a".repeat(limits.maxMetadataBytes));
   expect((await call("/known.Service/Known", large)).code).toBe(grpc.status.OK);
+});
+
+interface Upload {
+  /** Of the response: headers, data and trailers. */
+  readonly status: string | undefined;
+  readonly body: string;
+  readonly bytesTaken: number;
+  readonly resetCode: number | undefined;
+}
+
+/** Sends until the stream ends or the server has taken `limit` bytes, over a connection that may be used again. */
+async function upload(session: ClientHttp2Session, options: UploadOptions): Promise<Upload> {
+  const { path, refuse, limit } = options;
+  const stream = session.request({
+    ":method": "POST",
+    ":path": path,
+    "content-type": "application/grpc",
+    te: "trailers",
+    ...(refuse ? { "test-refuse": "1" } : {}),
+  });
+  let status: string | undefined;
+  let body = "";
+  const read = (headers: Record<string, unknown>) => {
+    if (typeof headers["grpc-status"] === "string") status = headers["grpc-status"];
+  };
+  stream
+    .on("response", read)
+    .on("trailers", read)
+    .on("trailers", () => stream.close(http2.NGHTTP2_CANCEL));
+  stream.on("error", () => undefined);
+  stream.on("data", (data: Buffer) => {
+    body += data.toString("latin1");
+  });
+  const chunk = Buffer.alloc(64 * 1024);
+  let bytesTaken = 0;
+  const send = () => {
+    if (stream.destroyed || stream.closed) return;
+    stream.write(chunk, (error) => {
+      if (error) return;
+      bytesTaken += chunk.length;
+      if (bytesTaken < limit) send();
+      else stream.close(http2.NGHTTP2_CANCEL);
+    });
+  };
+  send();
+  await new Promise((resolve) => stream.once("close", resolve));
+  return { status, body, bytesTaken, resetCode: stream.rstCode };
+}
+
+interface UploadOptions {
+  readonly path: string;
+  readonly refuse: boolean;
+  readonly limit: number;
+}
+
+function sessionTo(port: number): ClientHttp2Session {
+  const session = connect(`http://127.0.0.1:${port}`);
+  open.push({ close: () => session.destroy() });
+  return session;
+}
+
+const megabytes = 1024 * 1024;
+
+test("takes no more from a caller that was refused, which reads its status and keeps its connection", async () => {
+  const { port } = await start(true);
+  const session = sessionTo(port);
+  const options = { path: "/known.Service/Known", refuse: true, limit: 64 * megabytes };
+  for (let call = 0; call < 20; call += 1) {
+    const { status, bytesTaken, resetCode } = await upload(session, options);
+    expect({ status, resetCode }).toEqual({ status: String(grpc.status.UNAUTHENTICATED), resetCode: 0 });
+    expect(bytesTaken).toBeLessThan(2 * megabytes);
+  }
+  expect({ closed: session.closed, destroyed: session.destroyed }).toEqual({ closed: false, destroyed: false });
+});
+
+test("a caller that was answered while it still sends reads all of the answer", async () => {
+  const { port } = await start(true);
+  const options = { path: "/known.Service/Answer", refuse: false, limit: megabytes };
+  const { status, body } = await upload(sessionTo(port), options);
+  expect({ status, body: body.slice(5) }).toEqual({ status: String(grpc.status.OK), body: "answered" });
+});
+
+test("a client of grpc-js that is refused in the middle of its upload learns why", async () => {
+  const { port } = await start(true);
+  const client = new grpc.Client(`127.0.0.1:${port}`, grpc.credentials.createInsecure());
+  open.push(client);
+  const metadata = new grpc.Metadata();
+  metadata.set("test-refuse", "1");
+  const bytes = (b: Buffer) => b;
+  const codes = Array.from(
+    { length: 50 },
+    () =>
+      new Promise<grpc.status | undefined>((resolve) => {
+        const call = client.makeClientStreamRequest("/known.Service/Answer", bytes, bytes, metadata, (error) =>
+          resolve(error?.code),
+        );
+        for (let message = 0; message < 20; message += 1) call.write(Buffer.alloc(32 * 1024));
+      }),
+  );
+  expect(new Set(await Promise.all(codes))).toEqual(new Set([grpc.status.UNAUTHENTICATED]));
+});
+
+test("is still needed: grpc-js alone goes on taking what a refused caller sends", async () => {
+  const { port } = await start(false);
+  const options = { path: "/known.Service/Known", refuse: true, limit: 64 * megabytes };
+  expect((await upload(sessionTo(port), options)).bytesTaken).toBeGreaterThanOrEqual(64 * megabytes);
 });
 
 test("knows the installed grpc-js, and refuses to start on one that it does not know", () => {

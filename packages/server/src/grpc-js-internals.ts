@@ -1,9 +1,11 @@
+import { constants, type Http2Session, type ServerHttp2Stream } from "node:http2";
 import { createRequire } from "node:module";
 import * as grpc from "@grpc/grpc-js";
 
 /**
  * The one file that touches private fields of grpc-js, for what has no public way: calls to methods that are not
- * registered pass no interceptor, and the size of the metadata that a server takes is not bounded.
+ * registered pass no interceptor, the size of the metadata that a server takes is not bounded, a caller that was refused
+ * may go on sending for ever, and calls are cut off at random once their connection is old.
  */
 interface ServerInternals {
   commonServerOptions: {
@@ -11,7 +13,12 @@ interface ServerInternals {
     maxHeaderListPairs?: number;
   };
   _retrieveHandler: (this: unknown, path: string) => Handler | null;
+  _streamHandler: StreamHandler;
+  /** In place of `_streamHandler` unless the server was made with `grpc.enable_channelz: 0`. */
+  _channelzHandler: StreamHandler;
 }
+
+type StreamHandler = (this: unknown, interceptors: unknown, stream: ServerHttp2Stream, headers: unknown) => void;
 
 interface Handler {
   readonly type: "bidi";
@@ -40,21 +47,65 @@ export function assertKnownGrpcJs(version: string = installedVersion()): void {
 
 /**
  * Makes calls to methods that are not registered pass the server's interceptors, to be answered UNIMPLEMENTED without
- * an echo of the path, and bounds the metadata of a call. To be called before the server gets its first connection.
+ * an echo of the path, bounds the metadata of a call, stops taking what a refused caller sends, and lets calls end on a
+ * connection that is closing. To be called before the server gets its first connection.
  */
 export function coverGaps(server: grpc.Server, limits: MetadataLimits): void {
   assertKnownGrpcJs();
   const internals = server as unknown as ServerInternals;
-  const { commonServerOptions, _retrieveHandler: retrieve } = internals;
-  if (typeof retrieve !== "function" || typeof commonServerOptions !== "object") {
+  const { commonServerOptions, _retrieveHandler: retrieve, _streamHandler, _channelzHandler } = internals;
+  const methods = [retrieve, _streamHandler, _channelzHandler];
+  if (methods.some((method) => typeof method !== "function") || typeof commonServerOptions !== "object") {
     throw new TypeError(
-      "grpc.Server has no _retrieveHandler or commonServerOptions: unregistered methods would pass no interceptor.",
+      "grpc.Server has not the inside that is known here: unregistered methods would pass no interceptor.",
     );
   }
   commonServerOptions.settings = { ...commonServerOptions.settings, maxHeaderListSize: limits.maxMetadataBytes };
   commonServerOptions.maxHeaderListPairs = limits.maxMetadataEntries;
   internals._retrieveHandler = (path) => retrieve.call(server, path) ?? unregistered(path);
+  internals._streamHandler = coverStream(_streamHandler);
+  internals._channelzHandler = coverStream(_channelzHandler);
 }
+
+function coverStream(handle: StreamHandler): StreamHandler {
+  const known = new WeakSet<Http2Session>();
+  return function handleCovered(this: unknown, interceptors, stream, headers) {
+    const { session } = stream;
+    if (session !== undefined && !known.has(session)) keepWhileClosing(session);
+    if (session !== undefined) known.add(session);
+    stopAfterRefusal(stream);
+    handle.call(this, interceptors, stream, headers);
+  };
+}
+
+/**
+ * After a refusal grpc-js goes on reading, and throws away, what the caller still sends: it could upload for as long as
+ * it likes. NO_ERROR asks it to stop without losing the status (RFC 9113, section 8.1).
+ */
+function stopAfterRefusal(stream: ServerHttp2Stream): void {
+  stream.once("finish", () => {
+    // A refusal is a status without an answer, which is sent as headers. The trailers after an answer would be lost.
+    const refused = stream.sentHeaders["grpc-status"] !== undefined;
+    if (refused && stream.state.remoteClose === 0) stream.close(constants.NGHTTP2_NO_ERROR);
+  });
+}
+
+/**
+ * Node sends no pings on a connection that is closing, which grpc-js takes for one that is dead: with the next ping after
+ * the connection's age it would cut off the calls that the grace is for.
+ */
+function keepWhileClosing(session: Http2Session): void {
+  const ping = session.ping.bind(session) as (callback: PingCallback) => boolean;
+  Object.assign(session, {
+    ping(callback: PingCallback): boolean {
+      if (!session.closed) return ping(callback);
+      setImmediate(callback, null);
+      return true;
+    },
+  });
+}
+
+type PingCallback = (error: Error | null) => void;
 
 /** Of the kind that takes any number of messages, so that the answer does not depend on what the caller sends. */
 function unregistered(path: string): Handler {

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
 import type { HandlerContext } from "@zero-trust/rpc";
@@ -67,4 +68,40 @@ test("ends a watch when its call ends", async () => {
   const end = watch.next();
   call.abort();
   expect(await end).toMatchObject({ done: true });
+});
+
+test("wakes no watcher, and keeps nothing, for what did not change", async () => {
+  const health = createHealth();
+  health.set("", true);
+  const call = new AbortController();
+  let waits = 0;
+  let listeners = 0;
+  // What the watch asks of its signal: each turn of it looks whether it is aborted, and each wait listens.
+  const counted = new Proxy(call.signal, {
+    get(signal, property) {
+      if (property === "aborted") waits += 1;
+      if (property === "addEventListener") listeners += 1;
+      if (property === "removeEventListener") listeners -= 1;
+      const value: unknown = Reflect.get(signal, property);
+      return typeof value === "function" ? (value.bind(signal) as unknown) : value;
+    },
+  });
+  const watch = health.handlers.watch(request(""), context(counted))[Symbol.asyncIterator]();
+  await watch.next();
+  const next = watch.next();
+  await setImmediate();
+  const before = waits;
+  for (let tick = 0; tick < 10_000; tick += 1) {
+    health.set("", true);
+    if (tick % 1_000 === 0) await setImmediate();
+  }
+  await setImmediate();
+  expect(waits).toBe(before);
+  // A change of another service wakes it in vain, and leaves no listener behind.
+  health.set("a.v1.A", true);
+  await setImmediate();
+  expect({ waits, listeners }).toEqual({ waits: before + 1, listeners: 1 });
+  call.abort();
+  expect(await next).toMatchObject({ done: true });
+  expect(listeners).toBe(0);
 });

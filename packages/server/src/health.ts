@@ -8,15 +8,11 @@ import {
 /** Statuses of services that one `List` answers; the protocol asks for RESOURCE_EXHAUSTED beyond a bound. */
 const MAX_LISTED = 100;
 
-/** What the health service says of this server; "" is the server as a whole. */
-export interface Health {
-  /** Sets whether a service takes calls; watchers hear of a change at once. */
-  set(service: string, serving: boolean): void;
-}
-
-/** The health service (gRPC Health Checking Protocol, grpc.health.v1) of one server. */
-export interface HealthServer extends Health {
+/** The health service (gRPC Health Checking Protocol, grpc.health.v1) of one server; "" is the server as a whole. */
+export interface HealthServer {
   readonly handlers: Handlers<typeof HealthService>;
+  /** Sets whether a service takes calls; watchers hear of a change at once, and of nothing else. */
+  set(service: string, serving: boolean): void;
   /** Says NOT_SERVING for everything, for good, and ends the watches after telling them. */
   shutdown(): void;
 }
@@ -24,21 +20,30 @@ export interface HealthServer extends Health {
 /** Creates a health service on which the server as a whole is NOT_SERVING until it is set. */
 export function createHealth(): HealthServer {
   const statuses = new Map<string, Status>([["", Status.NOT_SERVING]]);
-  let changed = Promise.withResolvers<void>();
+  const waiting = new Set<() => void>();
   let closed = false;
 
   function notify(): void {
-    changed.resolve();
-    changed = Promise.withResolvers();
+    for (const wake of waiting) wake();
+  }
+
+  /** A promise of its own for every wait: one that all share would keep what waits on it until it is resolved. */
+  async function change(signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const wake = () => resolve();
+    waiting.add(wake);
+    signal.addEventListener("abort", wake, { once: true });
+    try {
+      await promise;
+    } finally {
+      signal.removeEventListener("abort", wake);
+      waiting.delete(wake);
+    }
   }
 
   async function* watch(service: string, signal: AbortSignal): AsyncGenerator<{ status: Status }> {
-    const aborted = new Promise<void>((resolve) => {
-      signal.addEventListener("abort", () => resolve(), { once: true });
-    });
     let told: Status | undefined;
     while (!signal.aborted) {
-      const next = changed.promise;
       const status = statuses.get(service) ?? Status.SERVICE_UNKNOWN;
       if (status !== told) {
         told = status;
@@ -46,14 +51,15 @@ export function createHealth(): HealthServer {
         continue;
       }
       if (closed) return;
-      await Promise.race([next, aborted]);
+      await change(signal);
     }
   }
 
   return {
     set(service, serving) {
-      if (closed) return;
-      statuses.set(service, serving ? Status.SERVING : Status.NOT_SERVING);
+      const status = serving ? Status.SERVING : Status.NOT_SERVING;
+      if (closed || statuses.get(service) === status) return;
+      statuses.set(service, status);
       notify();
     },
     shutdown() {

@@ -1,6 +1,6 @@
 import * as grpc from "@grpc/grpc-js";
 import { expect, test } from "vitest";
-import { createLog, grpcLogger, installGrpcLogger, type Log } from "./log.ts";
+import { createLog, grpcLogger, installGrpcLogger, type Log, recordLog } from "./log.ts";
 
 function capture(): { readonly log: Log; readonly lines: string[] } {
   const lines: string[] = [];
@@ -82,4 +82,12 @@ test("passes other messages of grpc-js on", () => {
   const { log, lines } = capture();
   grpcLogger(log).error?.("E", "something");
   expect(only(lines)).toMatchObject({ log: "grpc", msg: "E something" });
+});
+
+test.each(["warn", "error", "silent"])("writes records at level %s too, and nothing else below it", (level) => {
+  const lines: string[] = [];
+  const log = createLog({ name: "order", level, destination: { write: (line) => lines.push(line) } });
+  log.info("nothing");
+  recordLog(log, "decision").info({ token: "canary" }, "decision");
+  expect(only(lines)).toMatchObject({ level: "info", log: "decision", token: "[redacted]" });
 });

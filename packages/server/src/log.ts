@@ -10,6 +10,7 @@ export interface LogDestination {
   write(line: string): void;
 }
 
+/** How a log is made. */
 export interface LogOptions {
   /** The service's name, in every line. */
   readonly name: string;
@@ -56,6 +57,17 @@ export function createLog(options: LogOptions): Log {
     return Reflect.apply(child, this, [redactFields(bindings), ...rest]) as never;
   };
   return log;
+}
+
+/** What a record is about, in its field `log`: every decision on a call, and every connection that was refused. */
+export type RecordKind = "decision" | "connection" | "token";
+
+/**
+ * Makes the log of one kind of records. It writes them whatever the level of the log is: that is for those who look for
+ * a mistake, and these say who was let in.
+ */
+export function recordLog(log: Log, kind: RecordKind): Log {
+  return log.child({ log: kind }, { level: "info" });
 }
 
 /**

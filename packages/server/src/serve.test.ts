@@ -120,6 +120,17 @@ test("serves, says where, and leaves one decision a call in the log", async () =
   expect(serving.lines.join("")).not.toContain("canary");
 });
 
+test.each(["warn", "silent"])("keeps the decisions and refused handshakes at level %s", async (level) => {
+  const lines: string[] = [];
+  const log = createLog({ name: "ping", level, destination: { write: (line) => lines.push(line) } });
+  const serving = await start({ log });
+  await pingOf(serving).ping({ text: "a" });
+  const foreign = await (await createCa()).issue({ spiffeId: "spiffe://production.internal/caller" });
+  await failureOf(pingOf(serving, { ...foreign, ca: ca.ca }).ping({ text: "a" }));
+  const messages = () => new Set(lines.map((line) => (JSON.parse(line) as Record<string, unknown>)["msg"]));
+  await expect.poll(messages).toEqual(new Set(["decision", "handshake refused"]));
+});
+
 test("refuses a peer without grants, and lets nothing reach the handler", async () => {
   const serving = await start();
   const { code } = await failureOf(pingOf(serving, stranger).ping({ text: "throw" }));
@@ -146,7 +157,7 @@ test("decides and logs calls to methods that are not registered, and does not ec
   expect(refused?.code).toBe(grpc.status.PERMISSION_DENIED);
   expect(refused?.details).not.toContain("Canary");
   expect(serving.records("decision")).toMatchObject([
-    { method: "/admin.v1.Canary/Get", outcome: "allowed" },
+    { method: "/admin.v1.Canary/Get", outcome: "refused" },
     { method: "/admin.v1.Canary/Get", outcome: "refused", reason: "PEER_NOT_GRANTED" },
   ]);
 });
@@ -157,8 +168,6 @@ test("says that it serves to peers that it knows, and to nobody else", async () 
   expect(await health.check({ service: "" })).toMatchObject({ status: Status.SERVING });
   expect(await health.check({ service: PingService.typeName })).toMatchObject({ status: Status.SERVING });
   expect((await failureOf(health.check({ service: "nobody" }))).code).toBe(grpc.status.NOT_FOUND);
-  serving.health.set("", false);
-  expect(await health.check({ service: "" })).toMatchObject({ status: Status.NOT_SERVING });
   const unknown = createClient(HealthService, channelsOf(serving, stranger));
   expect((await failureOf(unknown.check({ service: "" }))).code).toBe(grpc.status.PERMISSION_DENIED);
 });
@@ -264,4 +273,32 @@ test("health follows readiness, in both directions", async () => {
   await vi.waitFor(() => says(Status.SERVING), { timeout: 5_000 });
   ready = false;
   await vi.waitFor(() => says(Status.NOT_SERVING), { timeout: 5_000 });
+});
+
+test("a stream without an end outlives its connection's age by the grace, and no more", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  try {
+    const serving = await start();
+    const watch = createClient(HealthService, channelsOf(serving, caller), { timeoutMs: 60 * 60_000 })
+      .watch({ service: "" })
+      [Symbol.asyncIterator]();
+    await watch.next();
+    const ended = watch.next().then(
+      () => "answered",
+      () => "cut off",
+    );
+    const pass = async (minutes: number) => {
+      for (let step = 0; step < minutes * 6; step += 1) {
+        vi.advanceTimersByTime(10_000);
+        // Real turns, in which the pings that keep the connection alive are answered.
+        for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
+      }
+      return await Promise.race([ended, Promise.resolve("running")]);
+    };
+    // The age has a jitter of a tenth.
+    expect(await pass(9)).toBe("running");
+    expect(await pass(2)).toBe("cut off");
+  } finally {
+    vi.useRealTimers();
+  }
 });

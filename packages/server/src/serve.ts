@@ -6,9 +6,9 @@ import { mutualTlsServer, type TlsIdentity } from "@zero-trust/mtls";
 import { addService, type Handlers } from "@zero-trust/rpc";
 import { Health as HealthService } from "./gen/health/v1/health_pb.ts";
 import { coverGaps } from "./grpc-js-internals.ts";
-import { createHealth, type Health } from "./health.ts";
+import { createHealth } from "./health.ts";
 import { listenError } from "./listen-error.ts";
-import type { Log } from "./log.ts";
+import { type Log, recordLog } from "./log.ts";
 
 /** No message of these services is near it; what is larger was not meant for them. */
 const MAX_MESSAGE_BYTES = 1024 * 1024;
@@ -19,8 +19,13 @@ const MAX_METADATA_ENTRIES = 64;
 const MAX_STREAMS_PER_CONNECTION = 100;
 /** In MB: every stream of a connection with one message of full size; grpc-js would set no bound. */
 const MAX_SESSION_MEMORY_MB = 128;
-/** A certificate, authority or revocation list that was replaced stops counting for a connection after this time. */
+/**
+ * A connection of this age takes no new calls: they come over a new one, whose certificate is checked against the
+ * authorities and revocation lists of now. Calls that are running go on until the grace is over.
+ */
 const MAX_CONNECTION_AGE_MS = 5 * 60_000;
+/** What still runs then is cut off, since a stream without an end would keep a peer that is no longer trusted; unlimited unless set. */
+const MAX_CONNECTION_AGE_GRACE_MS = 5 * 60_000;
 /** An idle connection is a socket that somebody else could use. */
 const MAX_CONNECTION_IDLE_MS = 5 * 60_000;
 /** A peer that vanished without a word is noticed, though its streams are open and the idle time does not run. */
@@ -39,25 +44,30 @@ export interface ServiceEntry {
   addTo(server: grpc.Server, log: Log): void;
 }
 
+/** What a server is built from. */
 export interface ServeOptions {
+  /** Where everything is written; decisions and refused connections are, whatever its level. */
   readonly log: Log;
+  /** The certificate that the server shows, and the authorities that it trusts. */
   readonly identity: TlsIdentity;
+  /** The address to listen on: a host name or an IP address. */
   readonly host: string;
   /** 0 takes any that is free. */
   readonly port: number;
   /** Who may call; the policies come from the services, and the decisions go to the log. */
   readonly protect: Omit<ProtectOptions, "policies" | "onDecision">;
+  /** What is served, besides health. */
   readonly services: readonly ServiceEntry[];
   /** Whether calls can be checked and served; health says so. Ready at once unless given. */
   readonly isReady?: () => boolean;
-  /** How long running calls may take when the server closes; 20 s unless given. */
+  /** How long running calls may take when the server closes, in milliseconds; 20 s unless given. */
   readonly drainMs?: number;
 }
 
+/** A server that listens. */
 export interface Serving {
   /** The port that the server listens on. */
   readonly port: number;
-  readonly health: Health;
   /** Drains: health says NOT_SERVING, no new connections or calls, running calls end, what is left is cut off. */
   close(): Promise<void>;
 }
@@ -102,7 +112,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   );
   for (const entry of entries) entry.addTo(server, log);
 
-  const connectionLog = log.child({ log: "connection" });
+  const connectionLog = recordLog(log, "connection");
   const tls = mutualTlsServer({
     identity,
     server,
@@ -127,7 +137,6 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   let closing: Promise<void> | undefined;
   return {
     port,
-    health,
     close() {
       closing ??= drain();
       return closing;
@@ -149,12 +158,13 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 const mutualTls = [{ credentials: [Credential.MTLS], scopes: [] }] as const;
 
 function createServer(options: ServeOptions, policies: readonly ServicePolicy[]): grpc.Server {
-  const decisionLog = options.log.child({ log: "decision" });
+  const decisionLog = recordLog(options.log, "decision");
   const server = new grpc.Server({
     "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
     "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
     "grpc.max_concurrent_streams": MAX_STREAMS_PER_CONNECTION,
     "grpc.max_connection_age_ms": MAX_CONNECTION_AGE_MS,
+    "grpc.max_connection_age_grace_ms": MAX_CONNECTION_AGE_GRACE_MS,
     "grpc.max_connection_idle_ms": MAX_CONNECTION_IDLE_MS,
     "grpc.keepalive_time_ms": KEEPALIVE_TIME_MS,
     "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,

@@ -44,6 +44,12 @@ test("reads clients by the workload that they are", () => {
   );
 });
 
+test("takes an id of 63 characters, which is what a token may name", () => {
+  const clientId = "a".repeat(63);
+  const clients = read((document) => void Object.assign(document.clients[0] ?? {}, { clientId }));
+  expect([...clients.values()][0]?.clientId).toBe(clientId);
+});
+
 const change = (index: number, fields: Record<string, unknown>) => (document: Document) =>
   void Object.assign(document.clients[index] ?? {}, fields);
 
@@ -82,6 +88,11 @@ test.each<[string, (document: Document) => unknown, string]>([
     `clients.0.audiences.${orders} must have a scope`,
   ],
   ["two scopes in one text", change(0, { audiences: { [orders]: ["a b"] } }), "must be a scope"],
+  [
+    "an id of more than 63 characters",
+    change(0, { clientId: "a".repeat(64) }),
+    "clients.0.clientId must be 1 to 63 of",
+  ],
   ["an unknown member", change(0, { admin: true }), "clients.0"],
   ["a list without a name", (document) => document.clients, "its content"],
 ])("refuses %s, in a sentence that names the place and not the content", (_, edit, place) => {

@@ -28,7 +28,7 @@ const audience = z
   );
 
 const shared = {
-  clientId: z.string("must be a text").regex(/^[a-z0-9][a-z0-9-]{0,63}$/u, "must be 1 to 64 of a-z, 0-9 and -"),
+  clientId: z.string("must be a text").regex(/^[a-z0-9][a-z0-9-]{0,62}$/u, "must be 1 to 63 of a-z, 0-9 and -"),
   spiffeId: z.string("must be a SPIFFE ID").refine(isSpiffeId, {
     error: "must be a SPIFFE ID, such as spiffe://production.internal/order-service",
     abort: true,

@@ -1,6 +1,7 @@
+import { once } from "node:events";
 import { connect } from "node:tls";
 import { createCa } from "@zero-trust/testkit";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { issuer, orders, type StartedIssuer, startIssuer } from "../test/start-issuer.ts";
 
 let started: StartedIssuer;
@@ -154,4 +155,36 @@ test("sets the headers that keep an answer where it belongs, and no cookie, in e
     expect(headers).not.toHaveProperty("set-cookie");
     expect(headers).not.toHaveProperty("access-control-allow-origin");
   }
+});
+
+test("a request that is broken off leaves a line in the log, and none outside it", async () => {
+  const printed = vi.spyOn(console, "error").mockImplementation(() => undefined);
+  const written = vi.spyOn(process.stderr, "write").mockImplementation(() => true);
+  try {
+    const { storefront, port, ca } = started;
+    const socket = connect({
+      host: "127.0.0.1",
+      port,
+      ...storefront,
+      ca: ca.ca,
+      servername: "issuer.production.internal",
+    });
+    socket.on("error", () => undefined);
+    await once(socket, "secureConnect");
+    const head = [
+      "POST /oauth/token HTTP/1.1",
+      "Host: issuer.production.internal",
+      "Content-Type: application/x-www-form-urlencoded",
+      "Content-Length: 100",
+    ];
+    await new Promise((resolve) => socket.write(`${head.join("\r\n")}\r\n\r\ngrant_type=`, resolve));
+    socket.destroy();
+    await expect.poll(() => started.lines.join("")).toContain("a token request failed");
+    expect(printed).not.toHaveBeenCalled();
+    expect(written).not.toHaveBeenCalled();
+  } finally {
+    printed.mockRestore();
+    written.mockRestore();
+  }
+  expect((await started.ask({ as: started.storefront, body: goodBody })).status).toBe(200);
 });

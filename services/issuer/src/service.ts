@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
 import { httpsServerOptions, PeerError, type TlsIdentity } from "@zero-trust/mtls";
-import type { Log } from "@zero-trust/server";
+import { type Log, recordLog } from "@zero-trust/server";
 import { type Caller, callerOf } from "./caller.ts";
 import type { Clients } from "./clients.ts";
 import { publicJwks, type SigningKeys } from "./signing-keys.ts";
@@ -40,8 +40,8 @@ export interface IssuerDependencies {
 export function createIssuer(dependencies: IssuerDependencies): Server {
   const { log, identity, trustDomain, issuer, clients, signingKeys } = dependencies;
   const writeToken = tokenLog(log);
-  const connectionLog = log.child({ log: "connection" });
-  const answerToken = createTokenEndpoint({ issuer, signingKeys, tokenLog: writeToken });
+  const connectionLog = recordLog(log, "connection");
+  const answerToken = createTokenEndpoint({ issuer, signingKeys, log, tokenLog: writeToken });
   const jwks = JSON.stringify(publicJwks(signingKeys));
   const metadata = JSON.stringify(serverMetadata(issuer));
 

@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
+import type { EventEmitter } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { TLSSocket } from "node:tls";
+import type { Log } from "@zero-trust/server";
 import { errors, type KoaContextWithOIDC, Provider } from "oidc-provider";
 import type { Caller } from "./caller.ts";
 import { clientAdapter, isSecretOf } from "./client-adapter.ts";
@@ -16,6 +18,7 @@ export const TOKEN_PATH = "/oauth/token";
 export interface TokenEndpointOptions {
   readonly issuer: string;
   readonly signingKeys: SigningKeys;
+  readonly log: Log;
   readonly tokenLog: TokenLog;
 }
 
@@ -30,7 +33,7 @@ export type TokenEndpoint = (request: IncomingMessage, response: ServerResponse,
  * with: a secret that is shown with another workload's certificate is that of an unknown client.
  */
 export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoint {
-  const { issuer, signingKeys, tokenLog } = options;
+  const { issuer, signingKeys, log, tokenLog } = options;
   const callers = new WeakMap<IncomingMessage, Caller>();
 
   function callerIn(ctx: { readonly req: IncomingMessage } | undefined): Caller {
@@ -121,6 +124,9 @@ export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoin
   provider.on("server_error", (ctx, error) => {
     tokenLog({ outcome: "failed", caller: callerIn(ctx), ...asked(ctx), error: "server_error", cause: error.message });
   });
+  // A caller that hangs up in the middle of its request, for one; Koa would print the stack outside the log.
+  const koa: EventEmitter = provider;
+  koa.on("error", (err) => log.warn({ err }, "a token request failed"));
 
   const handle = provider.callback();
   return function answer(request, response, caller) {

@@ -1,4 +1,4 @@
-import type { Log } from "@zero-trust/server";
+import { type Log, recordLog } from "@zero-trust/server";
 import type { Caller } from "./caller.ts";
 
 /** Longest text of a caller's that goes into a record. */
@@ -24,7 +24,7 @@ export type TokenLog = (request: TokenRequest) => void;
 
 /** Creates the log of token requests. */
 export function tokenLog(log: Log): TokenLog {
-  const child = log.child({ log: "token" });
+  const child = recordLog(log, "token");
   return ({ outcome, caller, audience, scope, tokenId, error, cause }) => {
     child.info(
       {

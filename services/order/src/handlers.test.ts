@@ -1,9 +1,14 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import { type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Channel, credentials, Metadata, Server, ServerCredentials, status } from "@grpc/grpc-js";
-import { type CreateOrderRequestSchema, OrderService, OrderState } from "@zero-trust/proto/order/v1";
+import {
+  type CreateOrderRequestSchema,
+  ListOrdersResponseSchema,
+  OrderService,
+  OrderState,
+} from "@zero-trust/proto/order/v1";
 import { addService, type Client, createClient, type FailedCall } from "@zero-trust/rpc";
 import type { Kysely } from "kysely";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -173,6 +178,36 @@ test("refuses an import that is too long", async () => {
     code: status.INVALID_ARGUMENT,
   });
   expect(await count("orders")).toBe(0);
+});
+
+test("refuses an import of too many lines", async () => {
+  const lines = Array.from({ length: 100 }, () => line());
+  const many = Array.from({ length: 101 }, (_, number) => asked(number, lines));
+  await expect(client.importOrders(streamOf(...many), as("storefront"))).rejects.toMatchObject({
+    code: status.INVALID_ARGUMENT,
+    message: "The orders of an import have at most 10000 lines.",
+  });
+  expect(await count("orders")).toBe(0);
+});
+
+test("ends a page early when its orders would not fit into a message, and goes on with the next", async () => {
+  const full = Array.from({ length: 100 }, () => ({ ...line(), sku: "S".repeat(32) }));
+  const own: string[] = [];
+  for (let batch = 0; batch < 3; batch++) {
+    const orders = Array.from({ length: 100 }, (_, number) => asked(batch * 100 + number, full));
+    own.push(...(await client.importOrders(streamOf(...orders), as("storefront"))).orderIds);
+  }
+  const pages: string[][] = [];
+  let pageToken = "";
+  do {
+    const page = await client.listOrders({ pageSize: 500, pageToken }, as("storefront"));
+    expect(toBinary(ListOrdersResponseSchema, page).byteLength).toBeLessThan(1024 * 1024);
+    pages.push(page.orders.map((order) => order.orderId));
+    pageToken = page.nextPageToken;
+  } while (pageToken !== "");
+  expect(pages.flat()).toEqual(own);
+  expect(pages.length).toBeGreaterThan(1);
+  expect(pages.length).toBeLessThan(10);
 });
 
 test("lists a client's own orders page by page, each once, oldest first", async () => {

@@ -5,7 +5,7 @@ import { decodePageToken, encodePageToken, type Handlers, RpcError, requestFinge
 import { totalOf } from "./money.ts";
 import { ChangesClosedError, type OrderChanges } from "./order-changes.ts";
 import { OrderError, type OrderFailure } from "./order-error.ts";
-import { orderMessage } from "./order-message.ts";
+import { orderMessage, orderMessagesThatFit } from "./order-message.ts";
 import type { Order, OrderLine, OrderRequest, OrderStore } from "./store.ts";
 
 /** What the handlers work on. */
@@ -25,6 +25,9 @@ const orderList = `${OrderService.typeName}/ListOrders`;
 
 /** The longest import: all of it is in memory and in one transaction, which no other write gets past. */
 const maxImportedOrders = 1_000;
+
+/** The lines of all orders of an import: they, and not the orders, are what takes the time. All are written in some 100 ms. */
+const maxImportedLines = 10_000;
 
 /** The methods of order.v1.OrderService. */
 export function orderHandlers(options: OrderHandlerOptions): Handlers<typeof OrderService> {
@@ -65,8 +68,11 @@ export function orderHandlers(options: OrderHandlerOptions): Handlers<typeof Ord
     importOrders: (requests, { metadata }) =>
       answer(async () => {
         const imported: OrderRequest[] = [];
+        let lines = 0;
         for await (const request of requests) {
           if (imported.length === maxImportedOrders) throw new OrderError("TOO_MANY_ORDERS");
+          lines += request.lines.length;
+          if (lines > maxImportedLines) throw new OrderError("TOO_MANY_LINES");
           imported.push(orderRequest(OrderService.method.importOrders, request));
         }
         const orders = await place(callerOf(metadata), imported);
@@ -85,11 +91,11 @@ export function orderHandlers(options: OrderHandlerOptions): Handlers<typeof Ord
           after: decodePageToken(pageToken, orderList),
           limit: size + 1,
         });
-        const page = orders.slice(0, size);
+        const page = orderMessagesThatFit(orders.slice(0, size));
         const last = page.at(-1);
-        const more = orders.length > size && last !== undefined;
+        const more = orders.length > page.length && last !== undefined;
         return {
-          orders: page.map(orderMessage),
+          orders: [...page],
           nextPageToken: more ? encodePageToken({ list: orderList, after: last.orderId }) : "",
         };
       }),
@@ -139,6 +145,7 @@ const answers: Readonly<Record<OrderFailure, readonly [status, string]>> = {
   MIXED_CURRENCIES: [status.INVALID_ARGUMENT, "All lines of an order are in one currency."],
   TOTAL_TOO_LARGE: [status.INVALID_ARGUMENT, "The total of an order is at most 1000000000 minor units."],
   TOO_MANY_ORDERS: [status.INVALID_ARGUMENT, `An import has at most ${maxImportedOrders} orders.`],
+  TOO_MANY_LINES: [status.INVALID_ARGUMENT, `The orders of an import have at most ${maxImportedLines} lines.`],
   PAGE_UNKNOWN: [status.INVALID_ARGUMENT, "The page token is not one that this list gave out."],
 };
 

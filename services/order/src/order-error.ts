@@ -5,6 +5,7 @@ export type OrderFailure =
   | "MIXED_CURRENCIES"
   | "TOTAL_TOO_LARGE"
   | "TOO_MANY_ORDERS"
+  | "TOO_MANY_LINES"
   | "PAGE_UNKNOWN";
 
 /** A request that cannot be served, for a reason that the caller may know. */

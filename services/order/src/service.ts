@@ -65,7 +65,6 @@ export async function serveOrders(dependencies: OrderDependencies): Promise<Serv
   await outbox.start();
   return {
     port: serving.port,
-    health: serving.health,
     async close() {
       // Watches would keep the server draining for as long as their orders are unpaid.
       changes.close();

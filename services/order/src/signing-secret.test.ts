@@ -26,7 +26,7 @@ const failure = (keyId: string): Error => {
 test("takes a secret with the line feed that editors put after it", () => {
   const { id, secret } = newSigningKey();
   writeFileSync(path, `${secret}\n`);
-  expect(signerFromFile({ keyId: id, path }).keys).toContain("x-signature");
+  expect(signerFromFile({ keyId: id, path }).metadataKeys).toContain("x-signature");
 });
 
 test("names the file that is missing, and the variable", () => {
