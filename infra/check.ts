@@ -19,7 +19,7 @@ const checks: readonly (readonly [claim: string, command: string])[] = [
   ["types", "turbo run typecheck --continue --output-logs=errors-only"],
   ["imports follow the arrows", "turbo boundaries"],
   ["dependencies follow the arrows", "node infra/arrows.ts"],
-  ["nothing unused", "knip --no-config-hints"],
+  ["nothing unused", "knip"],
   ["proto: lint", "buf lint"],
   ["proto: format", protoFormat],
   ["builds", "turbo run build --output-logs=errors-only"],

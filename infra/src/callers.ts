@@ -36,8 +36,8 @@ export function tokensOf(
   });
 }
 
-/** A source of one fixed token: what a thief has. */
-export function stolen(token: string): TokenSource {
+/** A source of one token that never changes: stolen, expired, forged, or kept for comparison. */
+export function fixedToken(token: string): TokenSource {
   return { token: async () => token };
 }
 

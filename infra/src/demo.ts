@@ -5,8 +5,8 @@
 import { showApiKeys, showMutualTls, showSignatures, showTokens } from "./demo/kept-out.ts";
 import { showLetIn } from "./demo/let-in.ts";
 import { Table } from "./demo/table.ts";
+import { interruption, untilAborted } from "./interruption.ts";
 import { newStackFolder, type Stack, startStack } from "./stack.ts";
-import { untilSignal } from "./until-signal.ts";
 
 async function show(stack: Stack, table: Table): Promise<void> {
   const { orderId, paymentId } = await showLetIn(stack, table);
@@ -16,13 +16,14 @@ async function show(stack: Stack, table: Table): Promise<void> {
   await showSignatures(stack, table, paymentId);
 }
 
-const interrupted = untilSignal();
+const signal = interruption();
 process.stdout.write("Starting issuer, payment and order on loopback, with a PKI and keys made for this run …\n");
 try {
-  await using stack = await startStack(newStackFolder("demo"));
+  await using stack = await startStack(newStackFolder("demo"), { signal });
   const table = new Table((text) => process.stdout.write(text));
-  const signal = await Promise.race([interrupted, show(stack, table)]);
-  if (signal !== undefined) {
+  await Promise.race([untilAborted(signal), show(stack, table)]);
+  table.stop();
+  if (signal.aborted) {
     process.stdout.write("\nInterrupted; stopping the services.\n");
     process.exitCode = 130;
   } else if (table.wrong > 0) {
@@ -35,6 +36,6 @@ try {
   }
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
+  process.exitCode = signal.aborted ? 130 : 1;
 }
 process.exit();

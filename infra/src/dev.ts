@@ -1,11 +1,11 @@
 /** `pnpm dev`: keeps the services up and prints commands that call them from another terminal. */
-import "./proto-deps.ts";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { tokensOf } from "./callers.ts";
+import { interruption, untilAborted } from "./interruption.ts";
 import type { Workload } from "./names.ts";
+import { writeProtoDeps } from "./proto-deps.ts";
 import { newStackFolder, type Stack, startStack } from "./stack.ts";
-import { untilSignal } from "./until-signal.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -53,13 +53,17 @@ async function commands(stack: Stack): Promise<string> {
   ].join("\n");
 }
 
-const interrupted = untilSignal();
+const signal = interruption();
+// buf reads them when it runs the commands.
+writeProtoDeps();
+process.stdout.write("Starting issuer, payment and order on loopback, with a PKI and keys made for this run …\n");
 try {
-  await using stack = await startStack(newStackFolder("dev"));
+  await using stack = await startStack(newStackFolder("dev"), { signal });
   process.stdout.write(await commands(stack));
-  await interrupted;
+  await untilAborted(signal);
+  process.stdout.write("\nStopping the services …\n");
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
+  process.exitCode = signal.aborted ? 130 : 1;
 }
 process.exit();

@@ -1,8 +1,4 @@
-/**
- * Writes `.deps/buf/validate/validate.proto`, which our .proto files import: the npm package ships only its
- * descriptor, so the source is printed from that. Options of options are left out; nothing here reads them.
- */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { type DescEnum, type DescExtension, type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { FieldDescriptorProto_Label } from "@bufbuild/protobuf/wkt";
 import { file_buf_validate_validate as file } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
@@ -39,15 +35,25 @@ function printMessage(desc: DescMessage): string[] {
   return [`message ${desc.name} {`, ...body.map((line) => `  ${line}`), "}"];
 }
 
-const lines = [
-  'syntax = "proto2";',
-  `package ${file.proto.package};`,
-  ...file.dependencies.map((d) => `import "${d.proto.name}";`),
-  ...file.enums.flatMap(printEnum),
-  ...file.messages.flatMap(printMessage),
-  ...file.extensions.map((e) => `extend .${e.extendee.typeName} { ${printField(e)} }`),
-];
+/**
+ * Writes `.deps/buf/validate/validate.proto`, which our .proto files import: the npm package ships only its
+ * descriptor, so the source is printed from that. Options of options are left out; nothing here reads them.
+ */
+export function writeProtoDeps(): void {
+  const lines = [
+    'syntax = "proto2";',
+    `package ${file.proto.package};`,
+    ...file.dependencies.map((d) => `import "${d.proto.name}";`),
+    ...file.enums.flatMap(printEnum),
+    ...file.messages.flatMap(printMessage),
+    ...file.extensions.map((e) => `extend .${e.extendee.typeName} { ${printField(e)} }`),
+  ];
+  const folder = new URL("../../.deps/buf/validate/", import.meta.url);
+  mkdirSync(folder, { recursive: true });
+  // At once, since buf may be reading it for somebody else.
+  const draft = new URL(`validate.proto.${process.pid}`, folder);
+  writeFileSync(draft, `${lines.join("\n")}\n`);
+  renameSync(draft, new URL("validate.proto", folder));
+}
 
-const folder = new URL("../../.deps/buf/validate/", import.meta.url);
-mkdirSync(folder, { recursive: true });
-writeFileSync(new URL("validate.proto", folder), `${lines.join("\n")}\n`);
+if (import.meta.main) writeProtoDeps();

@@ -53,6 +53,10 @@ async function launch(service: string, environment: Readonly<Record<string, stri
     // Ctrl-C at the terminal goes to us alone, and we stop the services in their order.
     detached: true,
   });
+  // The last resort, when we end without having stopped it. First, so that its files are removed after it has gone.
+  const kill = () => void child.kill("SIGKILL");
+  process.prependOnceListener("exit", kill);
+  child.once("exit", () => process.off("exit", kill));
   const listening = Promise.withResolvers<number>();
   const said: string[] = [];
   createInterface({ input: child.stderr }).on("line", (line) => said.push(line));

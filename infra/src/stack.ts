@@ -1,9 +1,11 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { identityFromDirectory, mutualTlsChannels } from "@zero-trust/mtls";
 import { type Deployment, writeDeployment } from "./deployment.ts";
-import { issuer, trustDomain } from "./names.ts";
+import { issuer, spiffeIdOf, trustDomain } from "./names.ts";
 import { type ServiceProcess, startService } from "./service-process.ts";
+import { untilServing } from "./until-serving.ts";
 
 /** Issuer, payment and order, running as processes on loopback. */
 export interface Stack extends AsyncDisposable {
@@ -46,18 +48,28 @@ export function paymentEnvironment(deployment: Deployment, issuerAddress: string
 }
 
 /**
- * Makes a deployment and starts its services, each when what it needs is there.
+ * Makes a deployment and starts its services, each when what it needs is there; they serve when this resolves.
  *
- * @param folder - emptied first, and removed when the stack is disposed of
+ * @param folder - emptied first, and removed when the stack is disposed of or this process exits
+ * @param options - `signal`: stops what has been started, and rejects with its reason
  */
-export async function startStack(folder: string): Promise<Stack> {
-  rmSync(folder, { recursive: true, force: true });
+export async function startStack(folder: string, options: { readonly signal?: AbortSignal } = {}): Promise<Stack> {
+  const { signal } = options;
+  // A service that has just been killed may still be writing.
+  const remove = () => rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+  remove();
   mkdirSync(folder, { recursive: true, mode: 0o700 });
+  process.once("exit", remove);
   await using cleanup = new AsyncDisposableStack();
-  cleanup.defer(() => rmSync(folder, { recursive: true, force: true }));
+  cleanup.defer(() => {
+    process.off("exit", remove);
+    remove();
+  });
   const deployment = await writeDeployment(folder);
-  const start = async (service: string, environment: Readonly<Record<string, string>>) =>
-    cleanup.adopt(await startService(service, environment), (process) => process.stop());
+  const start = async (service: string, environment: Readonly<Record<string, string>>) => {
+    signal?.throwIfAborted();
+    return cleanup.adopt(await startService(service, environment), (process) => process.stop());
+  };
 
   const issuerProcess = await start("issuer", {
     ...commonEnvironment(deployment, "issuer"),
@@ -76,6 +88,27 @@ export async function startStack(folder: string): Promise<Stack> {
     ZT_SIGNING_KEY_ID: deployment.signing["order-service"].id,
     ZT_SIGNING_SECRET_FILE: join(folder, "order/signing-secret"),
   });
+  await Promise.all([
+    untilReady(deployment, "payment-service", payment, signal),
+    untilReady(deployment, "order-service", order, signal),
+  ]);
   const running = cleanup.move();
   return { deployment, issuer: issuerProcess, payment, order, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+/** Asks as the service itself, which every deployment grants: nobody else need be let in for it. */
+async function untilReady(
+  deployment: Deployment,
+  workload: "order-service" | "payment-service",
+  { port }: ServiceProcess,
+  signal?: AbortSignal,
+): Promise<void> {
+  using opened = new DisposableStack();
+  const channels = mutualTlsChannels({
+    identity: identityFromDirectory(deployment.tlsFolder(workload)),
+    target: `127.0.0.1:${port}`,
+    serverId: spiffeIdOf(workload),
+  });
+  opened.adopt(channels, (them) => them.close());
+  await untilServing(channels, signal);
 }

@@ -2,9 +2,10 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
-const program = new URL("../arrows.ts", import.meta.url).pathname;
+const program = fileURLToPath(new URL("../arrows.ts", import.meta.url));
 
 describe("arrows between packages", () => {
   let repository: string;

@@ -2,9 +2,10 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
-const program = new URL("../test-totals.ts", import.meta.url).pathname;
+const program = fileURLToPath(new URL("../test-totals.ts", import.meta.url));
 
 describe("test totals", () => {
   let repository: string;

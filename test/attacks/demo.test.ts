@@ -1,38 +1,74 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { expect, test } from "vitest";
+import { readFileSync } from "node:fs";
+import { describe, test } from "vitest";
+import { startProgram } from "./running-program.ts";
 
-const demo = fileURLToPath(new URL("../../infra/src/demo.ts", import.meta.url));
+const demo = () => startProgram("demo", ["src/demo.ts"]);
+const timeout = 60_000;
 
-function start() {
-  const child = spawn(process.execPath, ["--conditions=source", demo], { stdio: ["ignore", "pipe", "pipe"] });
-  let said = "";
-  for (const stream of [child.stdout, child.stderr])
-    stream.on("data", (text: Buffer) => {
-      said += text.toString();
-    });
-  const folder = fileURLToPath(new URL(`../../.stack/demo-${child.pid}`, import.meta.url));
-  return { child, folder, said: () => said };
-}
+// At the same time, since each waits most of its time for payment's nonces.
+describe.concurrent("the demo", () => {
+  test("shows every line as it should be, and leaves nothing behind", { timeout }, async ({ expect }) => {
+    await using program = demo();
+    await program.says("CreateOrder");
+    const services = program.services();
+    expect(services).toHaveLength(3);
+    expect(await program.ended).toBe(0);
+    // It prints what the README says that it prints, to the letter.
+    const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+    expect(readme).toContain(`demo\n${program.said().trimEnd()}\n\`\`\``);
+    expect(program.left(services)).toEqual([]);
+  });
 
-test("the demo shows every line as it should be, and leaves nothing behind", async () => {
-  const { child, folder, said } = start();
-  const [code] = await once(child, "close");
-  expect(said()).toContain("All 26 lines are as they should be.");
-  expect(said()).not.toMatch(/✗|Warning|Error/);
-  expect(code).toBe(0);
-  expect(existsSync(folder)).toBe(false);
-}, 60_000);
+  test("cleans up on Ctrl-C, however often, and shows nothing that this broke", { timeout }, async ({ expect }) => {
+    await using program = demo();
+    await program.says("CreateOrder");
+    const services = program.services();
+    expect(services).toHaveLength(3);
+    program.child.kill("SIGINT");
+    await program.says("Interrupted");
+    // Until it has ended, since it must survive them all.
+    const again = setInterval(() => program.child.kill("SIGINT"), 20);
+    const code = await program.ended;
+    clearInterval(again);
+    expect(code).toBe(130);
+    expect(program.said()).not.toContain("✗");
+    expect(program.left(services)).toEqual([]);
+  });
 
-test("the demo cleans up on Ctrl-C, and says so by its exit code", async () => {
-  const { child, folder, said } = start();
-  while (!said().includes("CreateOrder")) await once(child.stdout, "data");
-  expect(existsSync(folder)).toBe(true);
-  child.kill("SIGINT");
-  const [code] = await once(child, "close");
-  expect(said()).toContain("Interrupted");
-  expect(code).toBe(130);
-  expect(existsSync(folder)).toBe(false);
-}, 60_000);
+  test("cleans up when nobody reads its output any more", { timeout }, async ({ expect }) => {
+    await using program = demo();
+    await program.says("CreateOrder");
+    const services = program.services();
+    expect(services).toHaveLength(3);
+    program.child.stdout?.destroy();
+    expect(await program.ended).toBe(130);
+    expect(program.left(services)).toEqual([]);
+  });
+
+  test("cleans up when its terminal is closed while it starts", { timeout }, async ({ expect }) => {
+    await using program = demo();
+    await program.says("Starting");
+    await expect.poll(() => program.services().length, { timeout: 20_000 }).toBeGreaterThan(0);
+    const services = program.services();
+    program.child.kill("SIGHUP");
+    expect(await program.ended).toBe(130);
+    expect(program.said()).not.toContain("CreateOrder");
+    expect(program.left(services)).toEqual([]);
+  });
+
+  test("leaves nothing behind even when it ends by a mistake of its own", { timeout }, async ({ expect }) => {
+    const mistake = `
+      import { newStackFolder, startStack } from "@zero-trust/infra/stack";
+      await startStack(newStackFolder("mistake"));
+      console.log("started");
+      setTimeout(() => { throw new Error("a mistake"); }, 500);
+    `;
+    await using program = startProgram("mistake", ["--input-type=module", "--eval", mistake]);
+    await program.says("started");
+    const services = program.services();
+    expect(services).toHaveLength(3);
+    expect(await program.ended).toBe(1);
+    // Killed, they may take a moment.
+    await expect.poll(() => program.left(services)).toEqual([]);
+  });
+});

@@ -3,26 +3,35 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { apiKey, connect } from "@zero-trust/auth/client";
 import { channelsTo, tokensOf, withToken } from "@zero-trust/infra/callers";
+import type { Workload } from "@zero-trust/infra/names";
 import { newStackFolder, type Stack, startStack } from "@zero-trust/infra/stack";
 import { OrderService, OrderState } from "@zero-trust/proto/order/v1";
 import { PaymentService } from "@zero-trust/proto/payment/v1";
-import { createClient } from "@zero-trust/rpc";
+import { type Client, createClient } from "@zero-trust/rpc";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 let stack: Stack;
+let orders: Client<typeof OrderService>;
+let payments: Client<typeof PaymentService>;
+const opened = new DisposableStack();
+const channels = (from: Workload, service: "order" | "payment") =>
+  opened.adopt(channelsTo(stack, from, service), (them) => them.close());
+
 beforeAll(async () => {
   stack = await startStack(newStackFolder("kills"));
-});
-afterAll(() => stack[Symbol.asyncDispose]());
-
-function orders() {
   const tokens = tokensOf(stack, "storefront", "order", ["read:orders", "write:orders"]);
-  return createClient(OrderService, withToken(channelsTo(stack, "storefront", "order"), tokens), { timeoutMs: 60_000 });
-}
+  orders = createClient(OrderService, withToken(channels("storefront", "order"), tokens), { timeoutMs: 60_000 });
+  const credentials = [apiKey({ key: stack.deployment.apiKey })];
+  payments = createClient(PaymentService, connect({ channels: channels("reporting", "payment"), credentials }));
+});
+afterAll(async () => {
+  opened.dispose();
+  await stack[Symbol.asyncDispose]();
+});
 
 async function place(): Promise<string> {
   const unitPrice = { currencyCode: "EUR", minorUnits: 500n };
-  const { order } = await orders().createOrder({
+  const { order } = await orders.createOrder({
     requestId: randomUUID(),
     lines: [{ sku: "MUG", quantity: 2, unitPrice }],
   });
@@ -31,7 +40,7 @@ async function place(): Promise<string> {
 
 async function finalState(orderId: string): Promise<OrderState | undefined> {
   let state: OrderState | undefined;
-  for await (const { order } of orders().watchOrder({ orderId })) state = order?.state;
+  for await (const { order } of orders.watchOrder({ orderId })) state = order?.state;
   return state;
 }
 
@@ -58,11 +67,7 @@ test("P15: what was acknowledged is completed and charged once, though payment a
   for (const id of ids) expect(await finalState(id)).toBe(OrderState.PAID);
   expect(charges() - before).toBe(ids.length);
 
-  const channels = connect({
-    channels: channelsTo(stack, "reporting", "payment"),
-    credentials: [apiKey({ key: stack.deployment.apiKey })],
-  });
-  const { transactions } = await createClient(PaymentService, channels).listTransactions({ pageSize: 500 });
+  const { transactions } = await payments.listTransactions({ pageSize: 500 });
   expect(transactions.reduce((sum, line) => sum + line.minorUnits, 0n)).toBe(0n);
   expect(transactions).toHaveLength(2 * ids.length);
 }, 60_000);

@@ -5,16 +5,17 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { tokensOf } from "@zero-trust/infra/callers";
 import type { Workload } from "@zero-trust/infra/names";
+import { writeProtoDeps } from "@zero-trust/infra/proto-deps";
 import { newStackFolder, type Stack, startStack } from "@zero-trust/infra/stack";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-// Prints the third parties' .proto files that the schema imports.
-import "@zero-trust/infra/proto-deps";
 
 const top = fileURLToPath(new URL("../..", import.meta.url));
 const run = promisify(execFile);
 
 let stack: Stack;
 beforeAll(async () => {
+  // The schema imports third parties' .proto files.
+  writeProtoDeps();
   stack = await startStack(newStackFolder("buf-curl"));
 });
 afterAll(() => stack[Symbol.asyncDispose]());
@@ -78,9 +79,25 @@ describe("a foreign client", () => {
     const refused = await curl({ from: "storefront", service: "order", method, data: order() }).then(String, refusalOf);
     expect(refused).toBe("unauthenticated CREDENTIAL_MISSING auth.zerotrust");
   });
-  test("lists the ledger with an API key", async () => {
+  test("reads both lines of a paid order in the ledger, with an API key", async () => {
+    const token = await tokensOf(stack, "storefront", "order", ["read:orders", "write:orders"]).token();
+    const orders = (method: string, data: unknown) => {
+      const headers = [`authorization: Bearer ${token}`];
+      return curl({ from: "storefront", service: "order", method: `order.v1.OrderService/${method}`, headers, data });
+    };
+    const { order: placed } = (await orders("CreateOrder", order())) as {
+      readonly order: { readonly orderId: string };
+    };
+    const paid = () => orders("GetOrder", { orderId: placed.orderId });
+    await expect.poll(paid, { timeout: 15_000 }).toMatchObject({ order: { state: "ORDER_STATE_PAID" } });
+    const { order: read } = (await paid()) as { readonly order: { readonly paymentId: string } };
+
     const headers = [`x-api-key: ${stack.deployment.apiKey}`];
     const method = "payment.v1.PaymentService/ListTransactions";
-    expect(await curl({ from: "reporting", service: "payment", method, headers })).toBeTypeOf("object");
+    const { transactions } = (await curl({ from: "reporting", service: "payment", method, headers })) as {
+      readonly transactions: readonly { readonly paymentId: string; readonly minorUnits: string }[];
+    };
+    const ofPayment = transactions.filter(({ paymentId }) => paymentId === read.paymentId);
+    expect(ofPayment.map(({ minorUnits }) => Number(minorUnits)).sort((a, b) => a - b)).toEqual([-3897, 3897]);
   });
 });

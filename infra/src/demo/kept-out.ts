@@ -8,7 +8,7 @@ import { OrderService } from "@zero-trust/proto/order/v1";
 import { GetPaymentRequestSchema, PaymentService } from "@zero-trust/proto/payment/v1";
 import { type Client, createClient } from "@zero-trust/rpc";
 import { createCa } from "@zero-trust/testkit";
-import { channelsTo, stolen, tokensOf, withToken } from "../callers.ts";
+import { channelsTo, fixedToken, tokensOf, withToken } from "../callers.ts";
 import { spiffeIdOf, type Workload } from "../names.ts";
 import { rawCall, withoutCertificate } from "../raw-call.ts";
 import type { Stack } from "../stack.ts";
@@ -79,11 +79,11 @@ export async function showApiKeys(stack: Stack, table: Table): Promise<void> {
   );
 }
 
-/** Tokens that are stolen, old, forged, too weak or meant for somebody else. */
+/** Tokens that are fixedToken, old, forged, too weak or meant for somebody else. */
 export async function showTokens(stack: Stack, table: Table, orderId: string): Promise<void> {
   const line = { who: "storefront", call: "ListOrders" };
   const ordersOf = (from: Workload, token: string): Client<typeof OrderService> =>
-    createClient(OrderService, withToken(channelsTo(stack, from, "order"), stolen(token)));
+    createClient(OrderService, withToken(channelsTo(stack, from, "order"), fixedToken(token)));
   const token = await tokensOf(stack, "storefront", "order", ["read:orders"]).token();
   const old = await mintToken(stack.deployment, "storefront", { ageSeconds: 310, lifetimeSeconds: 300 });
   const forged = `${token.slice(0, token.lastIndexOf("."))}.${"A".repeat(86)}`;
@@ -114,7 +114,7 @@ export async function showTokens(stack: Stack, table: Table, orderId: string): P
     },
   );
   await table.line({ ...line, call: "ListTransactions", shows: "order's token, at payment", expect: invalid }, () => {
-    const channels = withToken(channelsTo(stack, "storefront", "payment"), stolen(token));
+    const channels = withToken(channelsTo(stack, "storefront", "payment"), fixedToken(token));
     return silent(createClient(PaymentService, channels).listTransactions({}));
   });
 }

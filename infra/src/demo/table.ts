@@ -17,6 +17,7 @@ export class Table {
   readonly #write: (text: string) => void;
   #wrong = 0;
   #lines = 0;
+  #stopped = false;
 
   constructor(write: (text: string) => void) {
     this.#write = write;
@@ -30,8 +31,13 @@ export class Table {
     return this.#lines;
   }
 
+  /** Prints and counts nothing from here on: calls that are cut off say nothing about the services. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
   title(text: string): void {
-    this.#write(`\n${text}\n`);
+    if (!this.#stopped) this.#write(`\n${text}\n`);
   }
 
   /**
@@ -41,6 +47,7 @@ export class Table {
    */
   async line({ who, call: name, shows, expect }: Line, call: () => Promise<string | undefined>): Promise<void> {
     const got = await call().then((result) => (result === undefined ? "OK" : `OK, ${result}`), describeError);
+    if (this.#stopped) return;
     const right = got === expect;
     this.#lines += 1;
     if (!right) this.#wrong += 1;
