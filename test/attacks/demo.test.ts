@@ -60,13 +60,15 @@ describe.concurrent("the demo", () => {
     const mistake = `
       import { newStackFolder, startStack } from "@zero-trust/infra/stack";
       await startStack(newStackFolder("mistake"));
+      process.on("SIGUSR2", () => { throw new Error("a mistake"); });
       console.log("started");
-      setTimeout(() => { throw new Error("a mistake"); }, 500);
+      setInterval(() => undefined, 1_000);
     `;
     await using program = startProgram("mistake", ["--input-type=module", "--eval", mistake]);
     await program.says("started");
     const services = program.services();
     expect(services).toHaveLength(3);
+    program.child.kill("SIGUSR2");
     expect(await program.ended).toBe(1);
     // Killed, they may take a moment.
     await expect.poll(() => program.left(services)).toEqual([]);

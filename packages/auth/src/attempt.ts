@@ -17,7 +17,10 @@ export interface GuardOptions {
   readonly grants: GrantSource;
   /** The verifiers: `apiKey({…})`, `bearer({…})`, `hmac({…})`, at most one of each. */
   readonly credentials: readonly Verifier[];
-  /** Gets every decision, once a call. It must not throw; what it throws refuses the call. */
+  /**
+   * Gets every decision, once a call, and `failed` after it where a handler throws into us. It must not throw; what it
+   * throws refuses the call.
+   */
   readonly onDecision: (event: DecisionEvent) => void;
   /** How long one verifier may take, in milliseconds. @defaultValue 500 */
   readonly verifierTimeoutMs?: number;

@@ -378,6 +378,17 @@ describe("fails closed", () => {
     expect(await ping(withSignature(await server1.channels("anybody")))).toBe("UNAVAILABLE CHECK_UNAVAILABLE");
     expect(server1.handled).toEqual([]);
   });
+  test.each<[string, () => never | Promise<never> | "full"]>([...dependencies, ["is full", () => "full"]])(
+    "as the rules say where a nonce store %s: a rule that needs no signature lets the call in",
+    async (_name, claim) => {
+      const keys = { find: () => signingKey };
+      const credentials = [...verifiers().slice(0, 2), server.hmac({ keys, nonces: { claim }, audience })];
+      const options = { policies: policies(rule(MTLS), rule(HMAC)), grants, credentials, verifierTimeoutMs: 50 };
+      await using server1 = await startPingServer(ca, options);
+      expect(await ping(withSignature(await server1.channels("order-service")))).toBe("OK");
+      expect(await ping(withSignature(await server1.channels("anybody")))).toBe("UNAVAILABLE CHECK_UNAVAILABLE");
+    },
+  );
   test("where the grants cannot be had", async () => {
     const broken = {
       current: (): never => {

@@ -63,6 +63,24 @@ describe("clientCredentials", () => {
     expect(await source.token()).toBe("a.b.c");
     expect(issuer.requests).toBe(2);
   });
+  test("leaves an issuer that refuses alone for a second, while it holds a token that is good", async () => {
+    await using issuer = await startIssuerServer(ca);
+    let nowMs = Date.now();
+    issuer.answer = json(token);
+    const source = open(issuer, { now: () => nowMs });
+    await source.token();
+    issuer.answer = json({}, 503);
+    nowMs += 226_000;
+    // Each round goes to the issuer and back, so whatever the calls before it asked for has been answered.
+    for (let round = 0; round < 10; round += 1) {
+      expect(await source.token()).toBe("a.b.c");
+      await expect(open(issuer).token()).rejects.toThrow(/503/);
+    }
+    expect(issuer.requests).toBe(1 + 1 + 10);
+    nowMs += 1_000;
+    await source.token();
+    await vi.waitFor(() => expect(issuer.requests).toBe(1 + 1 + 10 + 1));
+  });
   test("gets the next token once the one it holds is old, and says what is wrong where there is none", async () => {
     await using issuer = await startIssuerServer(ca);
     let ahead = 0;
