@@ -1,10 +1,12 @@
-import { type Metadata, type ServerInterceptingCallInterface, status } from "@grpc/grpc-js";
-import { type Peer, peerOf } from "@zero-trust/mtls";
+import { type Metadata, type ServerInterceptingCallInterface, type ServerListener, status } from "@grpc/grpc-js";
+import { type Peer, type PeerOptions, peerOf } from "@zero-trust/mtls";
 import { type Decision, decide, type Finding, rulesFor } from "./decision.ts";
 import { type DecisionEvent, describeRule, printable } from "./decision-event.ts";
+import { EndableCall } from "./endable-call.ts";
 import { Credential, Reason } from "./gen/zerotrust/auth/v1/policy_pb.ts";
 import type { GrantSource } from "./grants.ts";
 import { setIdentity } from "./identity.ts";
+import type { OpenCalls } from "./open-calls.ts";
 import { type MethodPolicy, nameOf, type Rule } from "./policy.ts";
 import { reasonName, refusal } from "./refusal.ts";
 import type { CallFacts, PendingSignature, Verification, Verifier } from "./verifier.ts";
@@ -31,14 +33,26 @@ export interface GuardOptions {
 /** Metadata with which proxies vouch for a caller. Nobody vouches here, so no handler gets to see it. */
 const claimedIdentities = ["x-client-cn", "x-client-verify", "x-forwarded-client-cert", "x-forwarded-for"];
 
-type Decode = (bytes: Buffer) => unknown;
+/** The method that is called. */
+export interface CalledMethod {
+  /** `/package.Service/Method` */
+  readonly path: string;
+  /** Undefined for a method that is not registered, or was forgotten. */
+  readonly policy: MethodPolicy | undefined;
+  /** Decodes a message, where that was put off until the call is let in. */
+  readonly decode: ((bytes: Buffer) => unknown) | undefined;
+}
 
-/** One call on its way in. */
+/** One call on its way in, and until its end. */
 export class Attempt {
+  /** What the handler gets to see of the call. */
+  readonly call: EndableCall;
   readonly #options: GuardOptions;
   readonly #policy: MethodPolicy | undefined;
   readonly #path: string;
-  readonly #call: ServerInterceptingCallInterface;
+  readonly #decodeBytes: CalledMethod["decode"];
+  readonly #wire: ServerInterceptingCallInterface;
+  readonly #open: OpenCalls;
   readonly #now: () => number;
   readonly #startedMs: number;
   readonly #findings = new Map<Credential, Finding>();
@@ -50,22 +64,38 @@ export class Attempt {
   #signature: PendingSignature | undefined;
   #decided = false;
 
-  constructor(
-    options: GuardOptions,
-    policy: MethodPolicy | undefined,
-    path: string,
-    call: ServerInterceptingCallInterface,
-  ) {
+  constructor(options: GuardOptions, open: OpenCalls, method: CalledMethod, wire: ServerInterceptingCallInterface) {
     this.#options = options;
-    this.#policy = policy;
-    this.#path = path;
-    this.#call = call;
+    this.#open = open;
+    this.#policy = method.policy;
+    this.#path = method.path;
+    this.#decodeBytes = method.decode;
+    this.#wire = wire;
     this.#now = options.now ?? Date.now;
     this.#startedMs = performance.now();
+    const listener: ServerListener = {
+      onReceiveMetadata: (metadata, next) => void this.#judgeMetadata(metadata, next),
+      onReceiveMessage: (message, next) => void this.#judgeMessage(message, next),
+      onReceiveHalfClose: (next) => this.#judgeHalfClose(next),
+      onCancel: () => this.#ended(),
+    };
+    this.call = new EndableCall(wire, listener);
+  }
+
+  /** Whether a call that was let in would be let in now. Whoever is not known any more is told so, and the handler stops. */
+  recheck(): void {
+    try {
+      peerOf(this.#wire, this.#peerOptions());
+    } catch (error) {
+      this.#open.delete(this);
+      this.call.end(refusal(Reason.PEER_INVALID, this.#now()));
+      const reason = reasonName(Reason.PEER_INVALID);
+      this.#reportEnd({ outcome: "ended", reason, cause: printable(causeOf(error)) });
+    }
   }
 
   /** Steps 1 to 5, as far as the metadata tells; a signature stays open until its message is there. */
-  async judgeMetadata(metadata: Metadata, next: (metadata: Metadata) => void): Promise<void> {
+  async #judgeMetadata(metadata: Metadata, next: (metadata: Metadata) => void): Promise<void> {
     try {
       this.#metadata = metadata;
       const peer = this.#identifyPeer();
@@ -96,9 +126,9 @@ export class Attempt {
   }
 
   /** Step 6: signature, rules once more with what it proved, nonce; then the message may be decoded. */
-  async judgeMessage(message: unknown, decode: Decode | undefined, next: (message: unknown) => void): Promise<void> {
+  async #judgeMessage(message: unknown, next: (message: unknown) => void): Promise<void> {
     try {
-      const handOn = () => this.#decode(message, decode, next);
+      const handOn = () => this.#decode(message, next);
       if (this.#signature === undefined) {
         handOn();
         return;
@@ -125,12 +155,13 @@ export class Attempt {
   }
 
   /** A signed call without a message is a call without a signature; one that is being cancelled looks like it at first. */
-  judgeHalfClose(next: () => void): void {
+  #judgeHalfClose(next: () => void): void {
     if (this.#signature === undefined) next();
     else setImmediate(() => this.#refuse(Reason.CREDENTIAL_INVALID, "the signed message is missing"));
   }
 
-  abandon(): void {
+  #ended(): void {
+    this.#open.delete(this);
     if (this.#decided) return;
     this.#decided = true;
     this.#reportEnd({ outcome: "abandoned", cause: "the call ended before it was decided" });
@@ -142,17 +173,21 @@ export class Attempt {
       this.#refuse(Reason.CHECK_UNAVAILABLE, causeOf(error));
       return;
     }
-    this.#call.sendStatus({ code: status.INTERNAL, details: "" });
+    this.#wire.sendStatus({ code: status.INTERNAL, details: "" });
     this.#reportEnd({ outcome: "failed", cause: printable(causeOf(error)) });
   }
 
   #identifyPeer(): Peer | undefined {
     try {
-      this.#peer = peerOf(this.#call, { trustDomain: this.#options.trustDomain, now: this.#now });
+      this.#peer = peerOf(this.#wire, this.#peerOptions());
     } catch (error) {
       this.#refuse(Reason.PEER_INVALID, causeOf(error));
     }
     return this.#peer;
+  }
+
+  #peerOptions(): PeerOptions {
+    return { trustDomain: this.#options.trustDomain, now: this.#now };
   }
 
   async #verifyCredentials(metadata: Metadata, call: CallFacts): Promise<void> {
@@ -202,6 +237,7 @@ export class Attempt {
       this.#metadata.remove(key);
     for (const key of claimedIdentities) this.#metadata.remove(key);
     setIdentity(this.#metadata, { client, spiffeId: this.#peer.spiffeId, scopes: rule.scopes });
+    this.#open.add(this);
     letIn();
   }
 
@@ -209,7 +245,7 @@ export class Attempt {
     if (this.#decided) return;
     this.#decided = true;
     this.#signature = undefined;
-    this.#call.sendStatus(refusal(reason, this.#now()));
+    this.#wire.sendStatus(refusal(reason, this.#now()));
     this.#reportEnd({ outcome: "refused", reason: reasonName(reason), cause: printable(cause) });
   }
 
@@ -220,11 +256,12 @@ export class Attempt {
   #refuseUnknownMethod(): void {
     if (this.#decided) return;
     this.#decided = true;
-    this.#call.sendStatus({ code: status.UNIMPLEMENTED, details: "The method is not implemented." });
+    this.#wire.sendStatus({ code: status.UNIMPLEMENTED, details: "The method is not implemented." });
     this.#reportEnd({ outcome: "refused", cause: "there is no policy for such a method" });
   }
 
-  #decode(message: unknown, decode: Decode | undefined, next: (message: unknown) => void): void {
+  #decode(message: unknown, next: (message: unknown) => void): void {
+    const decode = this.#decodeBytes;
     if (decode === undefined) {
       next(message);
       return;
@@ -233,7 +270,7 @@ export class Attempt {
     try {
       decoded = decode(message as Buffer);
     } catch {
-      this.#call.sendStatus({ code: status.INTERNAL, details: "" }); // not of the method's type, and no word of ours
+      this.#wire.sendStatus({ code: status.INTERNAL, details: "" }); // not of the method's type, and no word of ours
       return;
     }
     next(decoded);

@@ -1,6 +1,6 @@
 import { type CallCredentials, type ChannelInterface, credentials, Metadata, status } from "@grpc/grpc-js";
-import type { MutualTlsChannels } from "@zero-trust/mtls";
-import type { Presenter } from "./presenter.ts";
+import type { MutualTlsCall, MutualTlsChannels } from "@zero-trust/mtls";
+import type { AttemptFacts, Presenter } from "./presenter.ts";
 
 type Call = ReturnType<ChannelInterface["createCall"]>;
 type Listener = Parameters<Call["start"]>[1];
@@ -57,12 +57,13 @@ class AuthenticatedCall implements Call {
   readonly #keys: readonly string[];
   readonly #message = Promise.withResolvers<Uint8Array>();
 
-  constructor(call: Call, path: string, presenters: readonly Presenter[]) {
+  constructor(call: MutualTlsCall, path: string, presenters: readonly Presenter[]) {
     this.#call = call;
+    const { certificateThumbprint } = call;
     this.#keys = presenters.flatMap((presenter) => presenter.metadataKeys);
     const message = () => this.#message.promise;
     this.#message.promise.catch(() => undefined); // nobody may be waiting for it
-    this.#call.setCredentials(presenting(presenters, path, message));
+    this.#call.setCredentials(presenting(presenters, { path, message, certificateThumbprint }));
   }
 
   start(metadata: Metadata, listener: Listener): void {
@@ -109,16 +110,12 @@ class AuthenticatedCall implements Call {
 }
 
 /** Call credentials that ask the presenters anew at each attempt. */
-function presenting(
-  presenters: readonly Presenter[],
-  path: string,
-  message: () => Promise<Uint8Array>,
-): CallCredentials {
+function presenting(presenters: readonly Presenter[], attempt: AttemptFacts): CallCredentials {
   return credentials.createFromMetadataGenerator((_options, callback) => {
     const answer = async (): Promise<void> => {
       let metadata: Metadata;
       try {
-        metadata = await collect(presenters, path, message);
+        metadata = await collect(presenters, attempt);
       } catch (error) {
         // Without a second argument: with one, even `null`, grpc-js would send the call without credentials.
         // A new error, since not every error takes a `code` (a DOMException does not).
@@ -132,14 +129,10 @@ function presenting(
   });
 }
 
-async function collect(
-  presenters: readonly Presenter[],
-  path: string,
-  message: () => Promise<Uint8Array>,
-): Promise<Metadata> {
+async function collect(presenters: readonly Presenter[], attempt: AttemptFacts): Promise<Metadata> {
   const metadata = new Metadata();
   for (const presenter of presenters) {
-    for (const [key, value] of Object.entries(await presenter.present({ path, message }))) metadata.set(key, value);
+    for (const [key, value] of Object.entries(await presenter.present(attempt))) metadata.set(key, value);
   }
   return metadata;
 }

@@ -6,9 +6,12 @@ export interface DecisionEvent {
   readonly time: Date;
   /** The full method name, made printable. */
   readonly method: string;
-  /** `abandoned`: the call ended before it was decided; `failed`: it was let in, and its handler threw into us. */
-  readonly outcome: "allowed" | "refused" | "abandoned" | "failed";
-  /** The name of the `Reason`, where refused. */
+  /**
+   * `abandoned`: the call ended before it was decided; `failed`: it was let in, and its handler threw into us; `ended`: it was
+   * let in, and cut short since it would not be any more.
+   */
+  readonly outcome: "allowed" | "refused" | "abandoned" | "failed" | "ended";
+  /** The name of the `Reason`, where refused or ended. */
   readonly reason?: string;
   /** Why, in words for the operator; never sent to the caller. */
   readonly cause?: string;

@@ -1,6 +1,7 @@
-import { ServerInterceptingCall, type ServerInterceptor, type ServerListener } from "@grpc/grpc-js";
+import type { ServerInterceptor } from "@grpc/grpc-js";
 import { Attempt, type GuardOptions } from "./attempt.ts";
 import { Credential } from "./gen/zerotrust/auth/v1/policy_pb.ts";
+import { OpenCalls } from "./open-calls.ts";
 import { checkPolicy, type MethodPolicy, PolicyError, type ServicePolicy } from "./policy.ts";
 import { decoderOf } from "./wire-bytes.ts";
 
@@ -12,7 +13,8 @@ export interface ProtectOptions extends GuardOptions {
 
 /**
  * Makes the server interceptor that lets a call in or refuses it: peer, then credentials, then scopes, then the
- * signature over the message, and only then does the handler see anything. What cannot be checked is refused.
+ * signature over the message, and only then does the handler see anything. What cannot be checked is refused. A call whose
+ * peer is not trusted any more (its certificate expired or was revoked) is ended with UNAUTHENTICATED within a second.
  *
  * @param options - trust domain, policies, grants, verifiers and the decision log
  * @throws PolicyError for a policy that nobody or anybody could meet, naming the method
@@ -33,16 +35,10 @@ export interface ProtectOptions extends GuardOptions {
  */
 export function protect(options: ProtectOptions): ServerInterceptor {
   const policies = indexPolicies(options);
-  return function protectCall(definition, nextCall) {
-    const attempt = new Attempt(options, policies.get(definition.path), definition.path, nextCall);
-    const decode = decoderOf(definition.requestDeserialize);
-    const listener: ServerListener = {
-      onReceiveMetadata: (metadata, next) => void attempt.judgeMetadata(metadata, next),
-      onReceiveMessage: (message, next) => void attempt.judgeMessage(message, decode, next),
-      onReceiveHalfClose: (next) => attempt.judgeHalfClose(next),
-      onCancel: () => attempt.abandon(),
-    };
-    return new ServerInterceptingCall(nextCall, { start: (next) => next(listener) });
+  const open = new OpenCalls();
+  return function protectCall({ path, requestDeserialize }, nextCall) {
+    const method = { path, policy: policies.get(path), decode: decoderOf(requestDeserialize) };
+    return new Attempt(options, open, method, nextCall).call;
   };
 }
 

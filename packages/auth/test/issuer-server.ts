@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import type { RequestListener } from "node:http";
-import { type Agent, createServer } from "node:https";
+import type { Agent } from "node:https";
 import type { AddressInfo } from "node:net";
-import { httpsAgent, httpsServerOptions, identityFromMemory } from "@zero-trust/mtls";
+import { httpsAgent, identityFromMemory, mutualTlsHttpsServer } from "@zero-trust/mtls";
 import type { TestCa } from "@zero-trust/testkit";
 import { idOf } from "./ping-server.ts";
 
@@ -21,7 +21,7 @@ export async function startIssuerServer(
   let requests = 0;
   const identity = identityFromMemory(await ca.issue({ spiffeId: idOf(options.workload ?? "issuer") }));
   const client = identityFromMemory(await ca.issue({ spiffeId: idOf("ping-service") }));
-  const server = createServer(httpsServerOptions({ identity }), (req, res) => {
+  const server = mutualTlsHttpsServer({ identity }, (req, res) => {
     requests += 1;
     issuer.answer(req, res);
   });

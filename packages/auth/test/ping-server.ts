@@ -1,3 +1,4 @@
+import type { EventEmitter } from "node:events";
 import { create, type DescMessage, type DescMethod, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import {
   Server,
@@ -9,7 +10,14 @@ import {
   type sendUnaryData,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { identityFromMemory, type MutualTlsChannels, mutualTlsChannels, mutualTlsServer } from "@zero-trust/mtls";
+import {
+  identityFromMemory,
+  type MemoryIdentity,
+  type MutualTlsChannels,
+  mutualTlsChannels,
+  mutualTlsServer,
+  type TlsMaterial,
+} from "@zero-trust/mtls";
 import {
   type PingEachRequest,
   type PingEachResponse,
@@ -59,7 +67,12 @@ interface Wrongs {
   readonly decoded?: boolean;
   /** Lets the bidi handler throw at its first message. */
   readonly throwing?: boolean;
+  /** Lets no handler end its call. */
+  readonly holding?: boolean;
 }
+
+/** What the calls of all four kinds have in common. */
+type ServerSurfaceCall = EventEmitter & { readonly cancelled: boolean };
 
 /** A server of PingService behind `protect()`, and what it saw. */
 export interface PingServer extends AsyncDisposable {
@@ -68,7 +81,14 @@ export interface PingServer extends AsyncDisposable {
   readonly handled: string[];
   /** The metadata keys that the handler of the last ping saw. */
   readonly seen: string[];
-  channels(from: string): Promise<MutualTlsChannels>;
+  /** The calls that run in a handler, as long as they hold. */
+  readonly held: ServerSurfaceCall[];
+  /** `host:port` */
+  readonly target: string;
+  /** What the server shows and trusts. */
+  readonly identity: MemoryIdentity;
+  /** Channels of a workload, with a certificate of its own unless given. */
+  channels(from: string, material?: TlsMaterial): Promise<MutualTlsChannels>;
 }
 
 export async function startPingServer(
@@ -78,15 +98,22 @@ export async function startPingServer(
   const events: DecisionEvent[] = [];
   const handled: string[] = [];
   const seen: string[] = [];
+  const held: ServerSurfaceCall[] = [];
+  const isHeld = (call: ServerSurfaceCall): boolean => {
+    if (options.holding === true) held.push(call);
+    return options.holding === true;
+  };
   const guard = protect({ trustDomain, onDecision: (event) => void events.push(event), ...options });
   const server = new Server({ interceptors: [guard] });
   const handlers = {
     Ping: (call: ServerUnaryCall<PingRequest, PingResponse>, callback: sendUnaryData<PingResponse>) => {
       handled.push(call.request.text);
       seen.splice(0, seen.length, ...Object.keys(call.metadata.getMap()));
+      if (isHeld(call)) return;
       callback(null, create(PingResponseSchema, { text: call.request.text, client: identityOf(call.metadata).client }));
     },
     PingMany: (call: ServerWritableStream<PingManyRequest, PingManyResponse>) => {
+      if (isHeld(call)) return;
       for (let index = 0; index < call.request.count; index += 1) {
         call.write(create(PingManyResponseSchema, { text: call.request.text, index }));
       }
@@ -96,6 +123,7 @@ export async function startPingServer(
       call: ServerReadableStream<PingSumRequest, PingSumResponse>,
       callback: sendUnaryData<PingSumResponse>,
     ) => {
+      if (isHeld(call)) return;
       let count = 0;
       call.on("data", () => {
         count += 1;
@@ -103,6 +131,7 @@ export async function startPingServer(
       call.on("end", () => callback(null, create(PingSumResponseSchema, { count })));
     },
     PingEach: (call: ServerDuplexStream<PingEachRequest, PingEachResponse>) => {
+      if (isHeld(call)) return;
       call.on("data", ({ text }: PingEachRequest) => {
         if (options.throwing === true) throw new Error("a handler's defect");
         call.write(create(PingEachResponseSchema, { text }));
@@ -119,9 +148,12 @@ export async function startPingServer(
     events,
     handled,
     seen,
-    async channels(from) {
+    held,
+    target: `127.0.0.1:${port}`,
+    identity,
+    async channels(from, material) {
       const channels = mutualTlsChannels({
-        identity: identityFromMemory(await ca.issue({ spiffeId: idOf(from) })),
+        identity: identityFromMemory(material ?? (await ca.issue({ spiffeId: idOf(from) }))),
         target: `127.0.0.1:${port}`,
         serverId: idOf("ping-service"),
       });

@@ -52,7 +52,7 @@ describe("mutualTlsChannels", () => {
   });
 
   test("refuses a server of another CA, and sends it nothing", async () => {
-    const material = { ...(await stranger.issue({ spiffeId: paymentId })), ca: ca.ca };
+    const material = { ...(await stranger.issue({ spiffeId: paymentId })), ca: `${ca.ca}${stranger.ca}` };
     await using echo = await echoServer({ material });
     expect((await call(echo.port)).code).toBe(grpc.status.UNAVAILABLE);
     expect(echo.peers).toEqual([]);

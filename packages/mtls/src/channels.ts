@@ -1,99 +1,139 @@
-import { createSecureContext } from "node:tls";
-import * as grpc from "@grpc/grpc-js";
-import { expectServer } from "./server-identity.ts";
+import type * as grpc from "@grpc/grpc-js";
+import { ChannelGeneration } from "./channel-generation.ts";
+import { CHANNEL_FIXED } from "./grpc-options.ts";
+import { type ExpectedServer, expectServer, type ServerRule } from "./server-identity.ts";
 import type { TlsIdentity } from "./tls-identity.ts";
-import { REJECT_UNAUTHORIZED, secureContextOptions } from "./tls-policy.ts";
+import { DEFAULT_MAX_INTERMEDIATES } from "./tls-policy.ts";
 
 /** Where to and as whom. */
 export interface MutualTlsChannelsOptions {
   readonly identity: TlsIdentity;
   /** `host:port` or any target that grpc-js resolves. */
   readonly target: string;
-  /** The SPIFFE ID that the server must have. */
-  readonly serverId: string;
+  /** Whom the server must be: a SPIFFE ID, or a rule: `spiffeId()`, `dnsName()`, `allOf()`. */
+  readonly serverId: string | ServerRule;
+  /** Certificates between the server's and the root; default 1. */
+  readonly maxIntermediates?: number;
   /** Sizes, ages, retries; what {@link mutualTlsChannels} fixes for safety is refused. */
   readonly channelOptions?: grpc.ChannelOptions;
 }
 
-/** Largest message in either direction, bytes. */
-const MAX_MESSAGE_BYTES = 1024 * 1024;
-/** Largest metadata of an answer, bytes. */
-const MAX_METADATA_BYTES = 16 * 1024;
+type Call = ReturnType<grpc.ChannelInterface["createCall"]>;
 
-const DEFAULTS: grpc.ChannelOptions = {
-  "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
-  "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
-  "grpc.max_metadata_size": MAX_METADATA_BYTES,
+/** A call, and the certificate that its connection shows: what is bound to a certificate has to be bound to this one. */
+export type MutualTlsCall = Call & {
+  /** Base64url SHA-256 of our certificate's DER: `x5t#S256` (RFC 8705 §3.1). */
+  readonly certificateThumbprint: string;
 };
 
-const FIXED: grpc.ChannelOptions = {
-  // The global pool compares credentials loosely and may hand a client another one's connection.
-  "grpc.use_local_subchannel_pool": 1,
-  // Otherwise the variable https_proxy reroutes the connection.
-  "grpc.enable_http_proxy": 0,
-  // Otherwise a DNS TXT record may bring a retry policy.
-  "grpc.service_config_disable_resolution": 1,
-  // It prints what is inside of TLS.
-  "grpc-node.tls_enable_trace": 0,
-};
+type CreateCall = Parameters<grpc.ChannelInterface["createCall"]>;
+
+/** A channel whose calls tell which certificate they show. */
+export interface MutualTlsChannel extends Omit<grpc.ChannelInterface, "createCall"> {
+  createCall(...args: CreateCall): MutualTlsCall;
+}
 
 /** Read by grpc-js to say whom the certificate is checked for: decided by `serverId` alone. */
 const OURS = ["grpc.ssl_target_name_override", "grpc.http_connect_target"];
 
-/** A channel over mutual TLS, or the one that takes its place when certificates change: ask for it on each call. */
+/**
+ * What a server of ours lets a connection live with the calls on it (age and grace): what still runs on a connection of
+ * a former certificate after that is cut off.
+ */
+const RETIRE_MS = 10 * 60_000;
+/** The same where the former connection is one that we would not make any more: revocation is to be effective within 30 s. */
+const DISTRUST_MS = 25_000;
+
+/**
+ * Channels over mutual TLS, one for each version of our certificate: a call goes to the current one, and a former one is
+ * closed when its last call has ended.
+ */
 export class MutualTlsChannels {
   readonly target: string;
   readonly #identity: TlsIdentity;
-  readonly #server: ReturnType<typeof expectServer>;
+  readonly #server: ExpectedServer;
   readonly #channelOptions: grpc.ChannelOptions;
-  #channel: grpc.Channel | undefined;
+  readonly #channel: MutualTlsChannel;
+  readonly #former = new Set<ChannelGeneration>();
+  readonly #unfollow: () => void;
+  #current: ChannelGeneration | undefined;
   #closed = false;
 
   /** For {@link mutualTlsChannels}. It opens the channels itself, so that none of this class can be anything else. */
-  constructor({ identity, target, serverId, channelOptions = {} }: MutualTlsChannelsOptions) {
+  constructor(options: MutualTlsChannelsOptions) {
+    const { identity, target, serverId, channelOptions = {} } = options;
     this.target = target;
     this.#identity = identity;
-    this.#server = expectServer(serverId);
+    this.#server = expectServer(serverId, options.maxIntermediates ?? DEFAULT_MAX_INTERMEDIATES);
     this.#channelOptions = channelOptions;
-    for (const name of [...Object.keys(FIXED), ...OURS]) {
-      if (name in channelOptions && channelOptions[name] !== FIXED[name]) {
+    for (const name of [...Object.keys(CHANNEL_FIXED), ...OURS]) {
+      if (name in channelOptions && channelOptions[name] !== CHANNEL_FIXED[name]) {
         throw new TypeError(`The channel option ${name} is fixed by mutual TLS; leave it out.`);
       }
     }
+    this.#unfollow = identity.onChange(() => this.#retire());
+    this.#channel = {
+      createCall: (...args) => this.#generation().createCall(...args),
+      getTarget: () => this.#generation().channel.getTarget(),
+      getConnectivityState: (tryToConnect) => this.#generation().channel.getConnectivityState(tryToConnect),
+      watchConnectivityState: (...args) => this.#generation().channel.watchConnectivityState(...args),
+      getChannelzRef: () => this.#generation().channel.getChannelzRef(),
+      close: () => this.close(),
+    };
   }
 
-  /** @throws {Error} after close() */
-  channel(): grpc.ChannelInterface {
-    if (this.#closed) {
-      throw new Error(`The channels to ${this.target} are closed.`);
-    }
-    this.#channel ??= this.#open();
+  /**
+   * The channel: one and the same whatever becomes of the certificates, so that a client may keep it.
+   *
+   * @throws {Error} after close()
+   */
+  channel(): MutualTlsChannel {
+    this.#assertOpen();
     return this.#channel;
   }
 
-  /** Ends the connection; calls under way end as CANCELLED or UNAVAILABLE. */
+  /** Ends the connections; calls under way end as CANCELLED or UNAVAILABLE. */
   close(): void {
     this.#closed = true;
-    this.#channel?.close();
-    this.#channel = undefined;
+    this.#unfollow();
+    for (const generation of [this.#current, ...this.#former]) generation?.close();
+    this.#current = undefined;
+    this.#former.clear();
   }
 
-  #open(): grpc.Channel {
-    const { servername, checkServerIdentity } = this.#server;
-    const context = createSecureContext(secureContextOptions(this.#identity));
-    const verify = { checkServerIdentity, rejectUnauthorized: REJECT_UNAUTHORIZED };
-    return new grpc.Channel(this.target, grpc.credentials.createFromSecureContext(context, verify), {
-      ...DEFAULTS,
-      ...this.#channelOptions,
-      ...FIXED,
-      "grpc.ssl_target_name_override": servername,
+  #generation(): ChannelGeneration {
+    this.#assertOpen();
+    this.#current ??= new ChannelGeneration({
+      target: this.target,
+      identity: this.#identity,
+      server: this.#server,
+      channelOptions: this.#channelOptions,
     });
+    return this.#current;
+  }
+
+  /** The next call opens a channel with the certificates of now. */
+  #retire(): void {
+    const former = this.#current;
+    if (former === undefined) {
+      return;
+    }
+    this.#current = undefined;
+    this.#former.add(former);
+    const distrusted = this.#identity.trust.tightens(former.trust);
+    former.retire(distrusted ? DISTRUST_MS : RETIRE_MS, () => this.#former.delete(former));
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) {
+      throw new Error(`The channels to ${this.target} are closed.`);
+    }
   }
 }
 
 /**
- * Makes channels to one workload. The server must present an X509-SVID of our CA with exactly the SPIFFE ID `serverId`; its
- * host name decides nothing. No call and no credential leaves before that.
+ * Makes channels to one server, which must have a certificate of our CA that meets `serverId`: for a SPIFFE ID, an X509-SVID
+ * with exactly this one, whatever its host name. No call and no credential leaves before that.
  *
  * @throws {TypeError} when `serverId` is not a workload's SPIFFE ID, or an option would weaken the channel
  *

@@ -1,4 +1,6 @@
+import type { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
+import type { Trust } from "./trust.ts";
 
 /** The four addresses that name a connection for as long as it lives. */
 export interface ConnectionAddresses {
@@ -8,37 +10,81 @@ export interface ConnectionAddresses {
   readonly remotePort?: number | undefined;
 }
 
+/** Revocation and expiry are looked at again after this time, in milliseconds; a change of what is trusted, at once. */
+const JUDGED_FOR_MS = 1000;
+
+/** A connection that was accepted, and whether it would be today. */
+export class Connection {
+  readonly socket: TLSSocket;
+  /** The peer's certificate, then what it sent with it as far as Node tells. */
+  readonly chain: readonly X509Certificate[];
+  readonly #trust: () => Trust;
+  #judged: { readonly trust: Trust; readonly atMs: number; readonly complaint: string | undefined } | undefined;
+
+  constructor(socket: TLSSocket, trust: () => Trust) {
+    this.socket = socket;
+    // Read now, since a closed socket has forgotten it.
+    this.chain = sentChain(socket);
+    this.#trust = trust;
+  }
+
+  /** Why its certificate is not to be trusted any more (revoked, expired, of a CA that is gone); undefined if it is. */
+  complaint(nowMs: number): string | undefined {
+    const trust = this.#trust();
+    if (this.#judged?.trust !== trust || Math.abs(nowMs - this.#judged.atMs) >= JUDGED_FOR_MS) {
+      this.#judged = { trust, atMs: nowMs, complaint: trust.complaint(this.chain, nowMs) };
+    }
+    return this.#judged.complaint;
+  }
+}
+
 /**
  * The live connections of this process. A gRPC call has no handle on its connection but the four addresses, and to ask it for
  * the certificate costs more than all the rest of looking at a peer.
  */
-const live = new Map<string, TLSSocket>();
+const live = new Map<string, Connection>();
+const bySocket = new WeakMap<TLSSocket, Connection>();
 
 /** Remembers an accepted connection until it closes; one whose certificate did not verify is never remembered. */
-export function rememberConnection(socket: TLSSocket): void {
+export function rememberConnection(connection: Connection): void {
+  const { socket } = connection;
   const key = keyOf(socket);
   if (key === undefined || !socket.authorized) {
     return;
   }
-  live.set(key, socket);
+  live.set(key, connection);
+  bySocket.set(socket, connection);
   socket.once("close", () => {
     // The system may have given the same addresses to the next connection before we heard of this one's end.
-    if (live.get(key) === socket) {
+    if (live.get(key) === connection) {
       live.delete(key);
     }
   });
 }
 
 /** The connection with these addresses, while it is open. */
-export function liveConnection(addresses: ConnectionAddresses): TLSSocket | undefined {
+export function liveConnection(addresses: ConnectionAddresses): Connection | undefined {
   const key = keyOf(addresses);
-  const socket = key === undefined ? undefined : live.get(key);
-  return socket?.destroyed === false && socket.authorized ? socket : undefined;
+  const connection = key === undefined ? undefined : live.get(key);
+  return connection?.socket.destroyed === false && connection.socket.authorized ? connection : undefined;
+}
+
+/** The remembered connection of a socket. */
+export function connectionOf(socket: TLSSocket): Connection | undefined {
+  return bySocket.get(socket);
 }
 
 /** How many connections are remembered. */
 export function liveConnectionCount(): number {
   return live.size;
+}
+
+function sentChain(socket: TLSSocket): readonly X509Certificate[] {
+  const chain: X509Certificate[] = [];
+  for (let each = socket.getPeerX509Certificate(); each !== undefined; each = each.issuerCertificate) {
+    chain.push(each);
+  }
+  return chain;
 }
 
 function keyOf(addresses: ConnectionAddresses): string | undefined {

@@ -6,8 +6,8 @@ const hex = (text: string) => Buffer.from(text.replaceAll(" ", ""), "hex");
 describe("derValues", () => {
   test("reads values one after the other", () => {
     expect(derValues(hex("0101ff 0500"))).toEqual([
-      { tag: 1, content: hex("ff") },
-      { tag: 5, content: hex("") },
+      { tag: 1, content: hex("ff"), bytes: hex("0101ff") },
+      { tag: 5, content: hex(""), bytes: hex("0500") },
     ]);
   });
 

@@ -1,11 +1,13 @@
 /**
- * A reader of DER (X.690 §10) for the few fields of a certificate that Node does not show: the bits of keyUsage, and the SANs as
- * bytes rather than as one joined text. It is ours, since a whole ASN.1 library in the path of every handshake would be
- * more to trust than these lines; it takes DER only, and whatever it does not know is an error, never a guess.
+ * A reader of DER (X.690 §10) for what Node does not show: the bits of keyUsage, the SANs as bytes rather than as one joined
+ * text, and CRLs. It is ours, since a whole ASN.1 library in the path of every handshake would be more to trust than these
+ * lines; it takes DER only, and whatever it does not know is an error, never a guess.
  */
 export interface DerValue {
   readonly tag: number;
   readonly content: Uint8Array;
+  /** The whole of it, with tag and length. */
+  readonly bytes: Uint8Array;
 }
 
 /** Bytes that are not DER, or not the DER that was expected. */
@@ -27,7 +29,7 @@ export function derValues(bytes: Uint8Array): readonly DerValue[] {
     if (end > bytes.length) {
       throw new DerError("a value longer than what holds it");
     }
-    values.push({ tag, content: bytes.subarray(start, end) });
+    values.push({ tag, content: bytes.subarray(start, end), bytes: bytes.subarray(offset, end) });
     offset = end;
   }
   return values;
@@ -49,6 +51,42 @@ export function derOnly(bytes: Uint8Array, tag: number): Uint8Array {
   }
   return derContent(value, tag);
 }
+
+/** An INTEGER's content in hexadecimal, which is the same for the same number: DER has one way to write it (X.690 §8.3.2). */
+export function derInteger(value: DerValue | undefined): string {
+  const content = derContent(value, DER.integer);
+  const [first, second = 0] = content;
+  if (first === undefined) {
+    throw new DerError("an empty integer");
+  }
+  if (content.length > 1 && ((first === 0 && second < 0x80) || (first === 0xff && second >= 0x80))) {
+    throw new DerError("an integer that is not in its shortest form");
+  }
+  return Buffer.from(content).toString("hex");
+}
+
+/** The tags of the universal types that certificates and CRLs are made of (X.680 §8.4). */
+export const DER: {
+  readonly boolean: 1;
+  readonly integer: 2;
+  readonly bitString: 3;
+  readonly octetString: 4;
+  readonly null: 5;
+  readonly oid: 6;
+  readonly utcTime: 0x17;
+  readonly generalizedTime: 0x18;
+  readonly sequence: 0x30;
+} = {
+  boolean: 1,
+  integer: 2,
+  bitString: 3,
+  octetString: 4,
+  null: 5,
+  oid: 6,
+  utcTime: 0x17,
+  generalizedTime: 0x18,
+  sequence: 0x30,
+};
 
 /** Definite lengths in their shortest form (X.690 §10.1). */
 function lengthAt(bytes: Uint8Array, offset: number): { length: number; start: number } {

@@ -17,11 +17,14 @@ export class Handshakes {
   /** Why, said before the connection that it is about was seen to close. */
   readonly #causes: string[] = [];
   readonly #onRefused: (event: RefusedHandshake) => void;
+  readonly #maxPending: number;
+  readonly #refusals = new Map<string, number>();
   #refused = 0;
   #nameless = 0;
 
-  constructor(onRefused: (event: RefusedHandshake) => void) {
-    this.#onRefused = onRefused;
+  constructor(options: { readonly maxPending: number; readonly onRefused: (event: RefusedHandshake) => void }) {
+    this.#maxPending = options.maxPending;
+    this.#onRefused = options.onRefused;
   }
 
   /** How many connections were turned away. */
@@ -29,8 +32,14 @@ export class Handshakes {
     return this.#refused;
   }
 
+  /** How many were turned away for which cause; the causes are Node's, OpenSSL's and ours, so they are few. */
+  get refusals(): ReadonlyMap<string, number> {
+    return this.#refusals;
+  }
+
   /** A TCP connection was accepted. */
   begun(socket: Socket): void {
+    this.#dropOldest();
     this.#nameless += 1;
     // A client that is gone before we look has no address.
     const key = keyOf(socket) ?? `unknown ${this.#nameless}`;
@@ -80,6 +89,11 @@ export class Handshakes {
     socket.destroy();
   }
 
+  /** A connection was closed before its handshake, for want of room. */
+  dropped(remoteAddress: string, cause: string): void {
+    this.#count(remoteAddress, cause);
+  }
+
   /** Ends every connection that is still in its handshake. */
   abandon(): void {
     for (const socket of this.#pending.values()) {
@@ -94,8 +108,25 @@ export class Handshakes {
     if (index >= 0) {
       this.#closed.splice(index, 1);
     }
-    this.#refused += 1;
     const [remoteAddress = ""] = key.split(" ");
+    this.#count(remoteAddress, cause);
+  }
+
+  /** A handshake takes milliseconds: where there are too many, the one that takes longest is the least likely to end well. */
+  #dropOldest(): void {
+    if (this.#pending.size < this.#maxPending) {
+      return;
+    }
+    for (const [key, socket] of this.#pending) {
+      this.#refuse(key, "TOO_MANY_HANDSHAKES");
+      socket.destroy();
+      return;
+    }
+  }
+
+  #count(remoteAddress: string, cause: string): void {
+    this.#refused += 1;
+    this.#refusals.set(cause, (this.#refusals.get(cause) ?? 0) + 1);
     this.#onRefused({ time: new Date(), remoteAddress, cause });
   }
 }

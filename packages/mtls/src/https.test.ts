@@ -1,11 +1,11 @@
 import { once } from "node:events";
-import { createServer, request, type Server } from "node:https";
+import { request, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { TLSSocket } from "node:tls";
 import { createCa, type IssuedCertificate } from "@zero-trust/testkit";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { attempt } from "../test/echo.ts";
-import { httpsAgent, httpsServerOptions } from "./https.ts";
+import { httpsAgent, mutualTlsHttpsServer } from "./https.ts";
 import { PeerError, peerOfSocket } from "./peer.ts";
 import { identityFromMemory } from "./tls-identity.ts";
 
@@ -17,18 +17,22 @@ const order = await ca.issue({ spiffeId: orderId });
 const identity = identityFromMemory(await ca.issue({ spiffeId: issuerId }));
 let now = Date.now;
 let requests = 0;
+/** The certificates that were shown, request by request. */
+const shown: string[] = [];
 let server: Server;
 let port: number;
 
 beforeAll(async () => {
-  server = createServer(httpsServerOptions({ identity }), (incoming, response) => {
+  server = mutualTlsHttpsServer({ identity }, (incoming, response) => {
     requests += 1;
     const { socket } = incoming;
     try {
       if (!(socket instanceof TLSSocket)) {
         throw new TypeError("not TLS");
       }
-      response.end(peerOfSocket(socket, { trustDomain: "production.internal", now: () => now() }).spiffeId);
+      const peer = peerOfSocket(socket, { trustDomain: "production.internal", now: () => now() });
+      shown.push(peer.thumbprint);
+      response.end(peer.spiffeId);
     } catch (error) {
       response.statusCode = error instanceof PeerError ? 401 : 500;
       response.end();
@@ -62,7 +66,7 @@ function get(material: IssuedCertificate, serverId = issuerId): Promise<string> 
   }).finally(() => agent.destroy());
 }
 
-describe("httpsServerOptions and httpsAgent", () => {
+describe("mutualTlsHttpsServer and httpsAgent", () => {
   test("tell the server who is calling", async () => {
     expect(await get(order)).toBe(`200 ${orderId}`);
   });
@@ -77,15 +81,14 @@ describe("httpsServerOptions and httpsAgent", () => {
 
   test("refuse a server of another CA, before the request", async () => {
     const before = requests;
-    const material = { ...order, ca: stranger.ca };
-    await expect(get(material)).rejects.toThrow(/certificate/);
+    await expect(get(await stranger.issue({ spiffeId: orderId }))).rejects.toThrow(/certificate/);
     expect(requests).toBe(before);
   });
 
   test("refuse a server of another CA also where the environment says to take any", async () => {
     vi.stubEnv("NODE_TLS_REJECT_UNAUTHORIZED", "0");
     try {
-      await expect(get({ ...order, ca: stranger.ca })).rejects.toThrow(/certificate/);
+      await expect(get(await stranger.issue({ spiffeId: orderId }))).rejects.toThrow(/certificate/);
     } finally {
       vi.unstubAllEnvs();
     }
@@ -108,5 +111,48 @@ describe("httpsServerOptions and httpsAgent", () => {
     expect(await get(order)).toBe("401 ");
     now = Date.now;
     expect(await get(order)).toBe(`200 ${orderId}`);
+  });
+
+  test("show a new certificate with the next request, and the one from before where it is asked for", async () => {
+    const client = identityFromMemory(order);
+    const agent = httpsAgent({ identity: client, serverId: issuerId });
+    const before = client.thumbprint;
+    const ask = (certificateThumbprint?: string) =>
+      new Promise<string>((resolve, reject) => {
+        const options = { host: "127.0.0.1", port, agent, certificateThumbprint };
+        request(options, (response) => response.resume().once("end", () => resolve(shown.at(-1) ?? "")))
+          .on("error", reject)
+          .end();
+      });
+    expect(await ask()).toBe(before);
+    client.replace(await ca.issue({ spiffeId: orderId }));
+    expect(await ask()).toBe(client.thumbprint);
+    expect(await ask(before)).toBe(before);
+    expect(await ask("never heard of")).toBe(client.thumbprint);
+    agent.destroy();
+  });
+
+  test("follow a revocation list: the server with the next handshake and the next request", async () => {
+    const revoked = await ca.issue({ spiffeId: orderId });
+    const agent = httpsAgent({ identity: identityFromMemory(revoked), serverId: issuerId });
+    const ask = () =>
+      new Promise<number | undefined>((resolve, reject) => {
+        request({ host: "127.0.0.1", port, agent }, (response) => {
+          response.resume().once("end", () => resolve(response.statusCode));
+        })
+          .on("error", reject)
+          .end();
+      });
+    const lists = async (serials: readonly string[]) =>
+      `${await ca.crl({ issuer: "root" })}${await ca.crl({ issuer: "intermediate", revoked: serials })}`;
+    expect(await ask()).toBe(200);
+    identity.replace({ ...identity.material, key: identity.material.key, crl: await lists([revoked.cert]) });
+    // Its idle connection was closed; that the next one is refused, a client hears as an alert or as a hang-up.
+    const before = requests;
+    await expect(ask()).rejects.toThrow(Error);
+    await expect(ask()).rejects.toThrow(Error);
+    expect(requests).toBe(before);
+    expect(await get(order)).toBe(`200 ${orderId}`);
+    agent.destroy();
   });
 });

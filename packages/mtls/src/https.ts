@@ -1,33 +1,139 @@
-import { Agent, type ServerOptions } from "node:https";
-import { expectServer } from "./server-identity.ts";
+import type { RequestListener } from "node:http";
+import { Agent, createServer, type RequestOptions, type Server, type ServerOptions } from "node:https";
+import type { SecureContextOptions } from "node:tls";
+import { Door, type DoorOptions } from "./door.ts";
+import { expectServer, type ServerRule } from "./server-identity.ts";
 import type { TlsIdentity } from "./tls-identity.ts";
-import { REJECT_UNAUTHORIZED, secureContextOptions, serverTlsOptions } from "./tls-policy.ts";
+import {
+  DEFAULT_MAX_INTERMEDIATES,
+  HTTPS_ALPN,
+  REJECT_UNAUTHORIZED,
+  secureContextOptions,
+  serverTlsOptions,
+} from "./tls-policy.ts";
+
+/** What an HTTPS server is served with. */
+export interface MutualTlsHttpsServerOptions extends DoorOptions {
+  /** Default 5 000. */
+  readonly handshakeTimeoutMs?: number;
+  /** Sizes and time-outs of HTTP; nothing of TLS. */
+  readonly http?: Pick<
+    ServerOptions,
+    "connectionsCheckingInterval" | "headersTimeout" | "keepAliveTimeout" | "maxHeaderSize" | "requestTimeout"
+  >;
+}
 
 /**
- * Options for `https.createServer` that serve only clients with a certificate of our CA.
+ * Makes an HTTPS server that serves only clients with a certificate of our CA, by the same rules as `mutualTlsServer()`, and
+ * follows its identity as that does. `peerOfSocket()` tells who is calling, on each request.
  *
  * @example
- * const server = https.createServer(httpsServerOptions({ identity }), (request, response) => {
+ * const server = mutualTlsHttpsServer({ identity }, (request, response) => {
  *   const peer = peerOfSocket(request.socket as tls.TLSSocket, { trustDomain: "production.internal" });
  *   response.end(peer.spiffeId);
  * });
  */
-export function httpsServerOptions(options: { readonly identity: TlsIdentity }): ServerOptions {
-  return { ...serverTlsOptions(options.identity), ALPNProtocols: ["http/1.1"] };
+export function mutualTlsHttpsServer(options: MutualTlsHttpsServerOptions, listener: RequestListener): Server {
+  const server = createServer(
+    {
+      ...options.http,
+      ...serverTlsOptions(options.identity, options.handshakeTimeoutMs),
+      ALPNProtocols: [HTTPS_ALPN],
+    },
+    listener,
+  );
+  const door = new Door(server, options, {
+    protocol: HTTPS_ALPN,
+    // Node's own agents offer none.
+    withoutProtocol: true,
+    onAccepted: () => undefined,
+    onTightened: () => server.closeIdleConnections(),
+  });
+  const close = server.close.bind(server);
+  return Object.assign(server, {
+    close(callback?: (error?: Error) => void): Server {
+      close(callback);
+      door.close();
+      return server;
+    },
+  });
 }
 
+/** What an agent takes in a request's options besides Node's own. */
+export interface CertificateChoice {
+  /** Base64url SHA-256 of the certificate to show; the current one unless it is one of the last few. */
+  readonly certificateThumbprint?: string;
+}
+
+/** A request that follows a rotation by seconds may have to be made with the certificate from before. */
+const MAX_CONTEXTS = 4;
+
 /**
- * An agent for `https.request` that shows our certificate and speaks only to the workload `serverId`.
+ * An agent for `https.request` that shows our certificate and speaks only to the server that `serverId` names: a SPIFFE ID, or a
+ * rule. A connection of a former certificate is used for a request that asks for that one, and for no other.
  *
  * @throws {TypeError} when `serverId` is not a workload's SPIFFE ID
+ *
+ * @example
+ * const agent = httpsAgent({ identity, serverId: "spiffe://production.internal/issuer" });
  */
-export function httpsAgent(options: { readonly identity: TlsIdentity; readonly serverId: string }): Agent {
-  return new Agent({
-    ...secureContextOptions(options.identity),
-    ...expectServer(options.serverId),
-    rejectUnauthorized: REJECT_UNAUTHORIZED,
-    keepAlive: true,
-    // Node does not check the server's identity again on a resumed session.
-    maxCachedSessions: 0,
-  });
+export function httpsAgent(options: {
+  readonly identity: TlsIdentity;
+  readonly serverId: string | ServerRule;
+  /** Certificates between the server's and the root; default 1. */
+  readonly maxIntermediates?: number;
+}): Agent {
+  return new MutualTlsAgent(options);
+}
+
+class MutualTlsAgent extends Agent {
+  readonly #identity: TlsIdentity;
+  readonly #contexts = new Map<string, SecureContextOptions>();
+  readonly #unfollow: () => void;
+
+  constructor({ identity, serverId, maxIntermediates = DEFAULT_MAX_INTERMEDIATES }: Parameters<typeof httpsAgent>[0]) {
+    super({
+      ...expectServer(serverId, maxIntermediates),
+      rejectUnauthorized: REJECT_UNAUTHORIZED,
+      keepAlive: true,
+      // Node does not check the server's identity again on a resumed session.
+      maxCachedSessions: 0,
+    });
+    this.#identity = identity;
+    this.#follow();
+    this.#unfollow = identity.onChange(() => this.#follow());
+  }
+
+  /** Node uses an idle connection again where the name is the same. */
+  override getName(options?: RequestOptions & CertificateChoice): string {
+    return `${super.getName(options)}:${this.#thumbprint(options)}`;
+  }
+
+  override createConnection(
+    options: RequestOptions & CertificateChoice,
+    callback?: Parameters<Agent["createConnection"]>[1],
+  ): ReturnType<Agent["createConnection"]> {
+    const { ca, crl } = secureContextOptions(this.#identity);
+    // Whom we trust is always what it is now, whichever certificate we show.
+    const context = { ...this.#contexts.get(this.#thumbprint(options)), ca, crl };
+    return super.createConnection({ ...options, ...context }, callback);
+  }
+
+  override destroy(): void {
+    this.#unfollow();
+    super.destroy();
+  }
+
+  #thumbprint(options?: CertificateChoice): string {
+    const { certificateThumbprint = "" } = options ?? {};
+    return this.#contexts.has(certificateThumbprint) ? certificateThumbprint : this.#identity.thumbprint;
+  }
+
+  #follow(): void {
+    this.#contexts.set(this.#identity.thumbprint, secureContextOptions(this.#identity));
+    const [oldest = ""] = this.#contexts.keys();
+    if (this.#contexts.size > MAX_CONTEXTS) this.#contexts.delete(oldest);
+    // Made under what was trusted before.
+    for (const socket of Object.values(this.freeSockets).flat()) socket?.destroy();
+  }
 }

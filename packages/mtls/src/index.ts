@@ -1,6 +1,14 @@
-export { MutualTlsChannels, type MutualTlsChannelsOptions, mutualTlsChannels } from "./channels.ts";
+export {
+  type MutualTlsCall,
+  type MutualTlsChannel,
+  MutualTlsChannels,
+  type MutualTlsChannelsOptions,
+  mutualTlsChannels,
+} from "./channels.ts";
+export type { DoorOptions } from "./door.ts";
+export { hardenedServerOptions } from "./grpc-options.ts";
 export type { RefusedHandshake } from "./handshakes.ts";
-export { httpsAgent, httpsServerOptions } from "./https.ts";
+export { httpsAgent, type MutualTlsHttpsServerOptions, mutualTlsHttpsServer } from "./https.ts";
 export {
   type Peer,
   type PeerCall,
@@ -11,11 +19,18 @@ export {
   peerOfSocket,
 } from "./peer.ts";
 export { type MutualTlsServer, type MutualTlsServerOptions, mutualTlsServer } from "./server.ts";
+export { allOf, dnsName, type ServerRule, spiffeId } from "./server-identity.ts";
 export { parseSpiffeId, type SpiffeId, SpiffeIdError } from "./spiffe-id.ts";
 export {
+  type DirectoryIdentity,
+  type DirectoryIdentityOptions,
+  type DirectoryIdentityStatus,
   identityFromDirectory,
   identityFromMemory,
+  type MemoryIdentity,
   type TlsIdentity,
   TlsIdentityError,
+  type TlsIdentityEvent,
   type TlsMaterial,
 } from "./tls-identity.ts";
+export type { Trust } from "./trust.ts";

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { TLSSocket } from "node:tls";
-import { type ConnectionAddresses, liveConnection } from "./connections.ts";
+import { type Connection, type ConnectionAddresses, connectionOf, liveConnection } from "./connections.ts";
 import { parseX509Svid, X509SvidError } from "./x509-svid.ts";
 
 /** Who is at the other end of a connection, by its certificate. */
@@ -37,9 +37,15 @@ export interface PeerOptions {
 /** A certificate is parsed once; that it is a bad one is worth remembering too. */
 type Parsed = Peer | PeerError;
 
+/** A peer, and the connection that tells whether it would still be let in. */
+interface Known {
+  readonly parsed: Parsed;
+  readonly connection?: Connection;
+}
+
 const bySocket = new WeakMap<TLSSocket, Parsed>();
 /** A call's connection info is one object for the call's life: its peer stays what it was, whoever gets the addresses next. */
-const byCall = new WeakMap<ConnectionAddresses, Parsed>();
+const byCall = new WeakMap<ConnectionAddresses, Known>();
 /** For connections that are not ours, such as a server bound with other credentials; oldest out first. */
 const byDigest = new Map<string, Parsed>();
 const MAX_DIGESTS = 1024;
@@ -60,23 +66,23 @@ export function parsePeer(der: Uint8Array): Peer {
 }
 
 /**
- * The peer of a gRPC call. The certificate is parsed once a connection; its end is checked on every call, since a
- * connection may outlive it.
+ * The peer of a gRPC call. The certificate is parsed once a connection. Whether it is still good (not expired, not revoked, of a
+ * CA that is trusted) is asked on every call, since a connection may outlive it.
  *
- * @throws {PeerError} without a verified certificate, or with one that is no X509-SVID, of another trust domain or expired
+ * @throws {PeerError} without a verified certificate, or with one that is no X509-SVID, of another trust domain, expired or revoked
  *
  * @example
  * const peer = peerOf(call, { trustDomain: "production.internal" });
  */
 export function peerOf(call: PeerCall, options: PeerOptions): Peer {
-  const connection = call.getConnectionInfo();
-  let parsed = byCall.get(connection);
-  if (parsed === undefined) {
-    const socket = liveConnection(connection);
-    parsed = socket === undefined ? ofAuthContext(call) : ofSocket(socket);
-    byCall.set(connection, parsed);
+  const addresses = call.getConnectionInfo();
+  let known = byCall.get(addresses);
+  if (known === undefined) {
+    const connection = liveConnection(addresses);
+    known = connection === undefined ? { parsed: ofAuthContext(call) } : ofConnection(connection);
+    byCall.set(addresses, known);
   }
-  return acceptable(parsed, options);
+  return acceptable(known, options);
 }
 
 /**
@@ -88,28 +94,43 @@ export function peerOfSocket(socket: TLSSocket, options: PeerOptions): Peer {
   if (!socket.authorized) {
     throw new PeerError("The connection has no verified client certificate.");
   }
-  return acceptable(ofSocket(socket), options);
+  const connection = connectionOf(socket);
+  return acceptable(connection === undefined ? { parsed: ofSocket(socket) } : ofConnection(connection), options);
 }
 
-function acceptable(parsed: Parsed, options: PeerOptions): Peer {
+/** The SPIFFE ID that a connection shows; undefined where its certificate has none. */
+export function spiffeIdOfConnection(connection: Connection): string | undefined {
+  const { parsed } = ofConnection(connection);
+  return parsed instanceof PeerError ? undefined : parsed.spiffeId;
+}
+
+function acceptable({ parsed, connection }: Known, options: PeerOptions): Peer {
   if (parsed instanceof PeerError) {
     throw parsed;
   }
   if (parsed.trustDomain !== options.trustDomain) {
     throw new PeerError(`${parsed.spiffeId} is not of the trust domain ${options.trustDomain}.`);
   }
-  const now = options.now ?? Date.now;
+  const nowMs = (options.now ?? Date.now)();
   // RFC 5280 §4.1.2.5: the certificate is good through notAfter, that second included.
-  if (now() >= parsed.notAfterMs + 1000) {
+  if (nowMs >= parsed.notAfterMs + 1000) {
     throw new PeerError(`The certificate of ${parsed.spiffeId} has expired.`);
+  }
+  const complaint = connection?.complaint(nowMs);
+  if (complaint !== undefined) {
+    throw new PeerError(complaint);
   }
   return parsed;
 }
 
-function ofSocket(socket: TLSSocket): Parsed {
+function ofConnection(connection: Connection): Known {
+  return { parsed: ofSocket(connection.socket, connection.chain[0]?.raw), connection };
+}
+
+function ofSocket(socket: TLSSocket, der?: Uint8Array): Parsed {
   let parsed = bySocket.get(socket);
   if (parsed === undefined) {
-    parsed = parse(socket.getPeerX509Certificate()?.raw);
+    parsed = parse(der ?? socket.getPeerX509Certificate()?.raw);
     bySocket.set(socket, parsed);
   }
   return parsed;

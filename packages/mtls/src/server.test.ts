@@ -61,7 +61,7 @@ describe("mutualTlsServer", () => {
       () => Promise.resolve({ ...caller, ALPNProtocols: ["http/1.1"] }),
       "ERR_SSL_NO_APPLICATION_PROTOCOL",
     ],
-    ["a client that offers no protocol", () => Promise.resolve({ ...caller, ALPNProtocols: [] }), "ALPN_NOT_H2"],
+    ["a client that offers no protocol", () => Promise.resolve({ ...caller, ALPNProtocols: [] }), "ALPN_MISMATCH"],
   ])("refuses %s, and counts it once", async (_what, options, cause) => {
     await using echo = await echoServer({ material });
     expect((await attempt(echo.port, await options())).served).toBe(false);

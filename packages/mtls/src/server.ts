@@ -1,30 +1,31 @@
-import type { AddressInfo, Socket } from "node:net";
-import { createServer, type TLSSocket } from "node:tls";
+import type { AddressInfo } from "node:net";
+import { createServer } from "node:tls";
 import * as grpc from "@grpc/grpc-js";
-import { rememberConnection } from "./connections.ts";
-import { Handshakes, type RefusedHandshake } from "./handshakes.ts";
-import type { TlsIdentity } from "./tls-identity.ts";
+import { Door, type DoorOptions } from "./door.ts";
+import { listenError } from "./listen-error.ts";
 import { GRPC_ALPN, serverTlsOptions } from "./tls-policy.ts";
 
 /** What a gRPC server is served with. */
-export interface MutualTlsServerOptions {
-  readonly identity: TlsIdentity;
+export interface MutualTlsServerOptions extends DoorOptions {
   /** It is not to be bound by itself. */
   readonly server: grpc.Server;
-  /** Told of every connection that is turned away. */
-  readonly onRefused?: (event: RefusedHandshake) => void;
   /** Default 5 000. */
   readonly handshakeTimeoutMs?: number;
   /** How long close() lets running calls go on; default 25 000, under the 30 s that a stopping process is usually given. */
   readonly drainMs?: number;
 }
 
+/** Below the 30 s after which an orchestrator kills, and within which a revocation has to be effective. */
 const DRAIN_MS = 25_000;
 
 /** The door of a gRPC server: it lets in connections with a certificate of our CA, and nothing else. */
 export interface MutualTlsServer {
   /** How many connections were turned away since the start. */
   readonly refusedHandshakes: number;
+  /** How many of them for which cause, such as `CERT_REVOKED`. */
+  readonly refusals: ReadonlyMap<string, number>;
+  /** How many connections are open. */
+  readonly connections: number;
   /**
    * Starts to accept connections; port 0 takes any free one. Gives the port.
    *
@@ -43,47 +44,45 @@ export interface MutualTlsServer {
  * Serves a gRPC server over mutual TLS 1.3. The TLS server is ours and hands each accepted connection to grpc-js: so refused
  * handshakes can be counted, and the connection's certificate is at hand.
  *
+ * It follows its identity: a new certificate, CA or revocation list is in force with the next handshake. Where something that was
+ * trusted is not any more, all connections are told to go (GOAWAY), and what still runs on them after `drainMs` is cut off. A
+ * connection whose own certificate expired or was revoked is cut off within seconds, and `peerOf()` refuses its next call.
+ *
  * @example
  * const door = mutualTlsServer({ identity: identityFromDirectory("/run/secrets/tls"), server: new grpc.Server() });
  * const port = await door.listen({ host: "127.0.0.1", port: 0 });
  */
 export function mutualTlsServer(options: MutualTlsServerOptions): MutualTlsServer {
-  const { identity, server, onRefused } = options;
+  const { server, drainMs = DRAIN_MS } = options;
   // "Insecure" since the bytes it gets are already out of their TLS.
-  const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
+  const newInjector = () => server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
+  let injector = newInjector();
   const tlsServer = createServer({
-    ...serverTlsOptions(identity, options.handshakeTimeoutMs),
+    ...serverTlsOptions(options.identity, options.handshakeTimeoutMs),
     ALPNProtocols: [GRPC_ALPN],
   });
-  let closing = false;
+  const door = new Door(tlsServer, options, {
+    protocol: GRPC_ALPN,
+    withoutProtocol: false,
+    onAccepted: (socket) => injector.injectConnection(socket),
+    onTightened() {
+      // With another injector for those to come, since one that drains cuts off all that it ever got.
+      const former = injector;
+      injector = newInjector();
+      former.drain(drainMs);
+    },
+  });
   let closed: Promise<void> | undefined;
-  const handshakes = new Handshakes((event) => {
-    if (!closing) {
-      onRefused?.(event);
-    }
-  });
-
-  // First in line: the address is to be read before TLS can close the socket.
-  tlsServer.prependListener("connection", (socket: Socket) => handshakes.begun(socket));
-  tlsServer.on("tlsClientError", (error, socket) => handshakes.failed(error, socket));
-  tlsServer.on("secureConnection", function accept(socket: TLSSocket) {
-    // A connection that breaks is its session's business; without a listener it would be the process's.
-    socket.on("error", () => {});
-    if (closing) {
-      socket.destroy();
-    } else if (socket.alpnProtocol !== GRPC_ALPN) {
-      // A client that offers no ALPN at all passes Node's own check.
-      handshakes.refuse(socket, "ALPN_NOT_H2");
-    } else {
-      handshakes.accepted(socket);
-      rememberConnection(socket);
-      injector.injectConnection(socket);
-    }
-  });
 
   return {
     get refusedHandshakes() {
-      return handshakes.refused;
+      return door.refusedHandshakes;
+    },
+    get refusals() {
+      return door.refusals;
+    },
+    get connections() {
+      return door.connections;
     },
 
     listen({ host, port }) {
@@ -97,32 +96,13 @@ export function mutualTlsServer(options: MutualTlsServerOptions): MutualTlsServe
     },
 
     close() {
-      closing = true;
       closed ??= new Promise((resolve) => {
         // Closed for newcomers at once; called back when the last connection has ended, or with an error if it never listened.
         tlsServer.close(() => resolve());
+        door.close();
+        injector.drain(drainMs);
       });
-      handshakes.abandon();
-      injector.drain(options.drainMs ?? DRAIN_MS);
       return closed;
     },
   };
-}
-
-function listenError(host: string, port: number, cause: Error): Error {
-  const code = "code" in cause ? cause.code : undefined;
-  switch (code) {
-    case "EADDRINUSE":
-      return new Error(`Port ${port} of ${host} is in use; stop what uses it or choose another.`, {
-        cause,
-      });
-    case "EACCES":
-      return new Error(`Port ${port} of ${host} is not for this user; choose one above 1023.`, {
-        cause,
-      });
-    default:
-      return new Error(`Cannot listen on port ${port} of ${host}; check that the address is this machine's.`, {
-        cause,
-      });
-  }
 }

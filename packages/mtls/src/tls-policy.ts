@@ -1,5 +1,7 @@
 import { constants } from "node:crypto";
 import type { SecureContextOptions, TlsOptions } from "node:tls";
+import { pemBlocks } from "./pem.ts";
+import { CRL_LABEL } from "./revocation-lists.ts";
 import type { TlsIdentity } from "./tls-identity.ts";
 
 /**
@@ -26,16 +28,22 @@ export const REJECT_UNAUTHORIZED = true;
 /** A peer that has not finished its handshake by then costs us a socket for nothing. */
 const HANDSHAKE_TIMEOUT_MS = 5000;
 
+/** root → intermediate → leaf: whoever can sign below that is not one of ours. */
+export const DEFAULT_MAX_INTERMEDIATES = 1;
+
 /** The only protocol of gRPC (RFC 9113 §3.2); a client that does not say it is not a gRPC client. */
 export const GRPC_ALPN = "h2";
+
+export const HTTPS_ALPN = "http/1.1";
 
 /**
  * The secure context of an identity. Only its own CA is trusted: `ca` is never empty (the identity sees to it), and an empty
  * one would mean all the public CAs that Node knows.
  */
 export function secureContextOptions(identity: TlsIdentity): SecureContextOptions {
-  const { cert, key, ca } = identity.material;
-  return { ...TLS_RULES, cert, key, ca };
+  const { cert, key, ca, crl } = identity.material;
+  // Of a text with several lists Node reads the first alone, and then refuses whoever the others are about.
+  return { ...TLS_RULES, cert, key, ca, ...(crl === undefined ? {} : { crl: [...pemBlocks(crl, CRL_LABEL).blocks] }) };
 }
 
 /** The options of a server that serves only clients with a certificate of our CA. */

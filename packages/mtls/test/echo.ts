@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { type ConnectionOptions, connect } from "node:tls";
+import { promisify } from "node:util";
 import * as grpc from "@grpc/grpc-js";
 import {
   identityFromMemory,
@@ -35,34 +36,48 @@ export interface EchoServer extends AsyncDisposable {
   readonly refused: readonly RefusedHandshake[];
   /** What the interceptor saw, call by call. */
   readonly peers: readonly (Peer | PeerError)[];
+  /** The client's port, call by call. */
+  readonly connections: readonly number[];
   /** The metadata of each call that reached the handler. */
   readonly metadata: readonly grpc.Metadata[];
 }
 
-export interface EchoOptions extends Partial<Omit<MutualTlsServerOptions, "identity" | "server">> {
-  readonly material: TlsMaterial;
+export interface EchoOptions extends Partial<Omit<MutualTlsServerOptions, "server">> {
+  /** What the server shows, unless there is an identity. */
+  readonly material?: TlsMaterial;
   readonly now?: () => number;
-  /** Called before a call is answered. */
-  readonly before?: () => Promise<void>;
+  /** Called before a call is answered, with what tells its peer as it is then. */
+  readonly before?: (peer: () => Peer) => Promise<void>;
 }
 
 /** A real gRPC server behind a real door; it answers UNAUTHENTICATED to a peer that is not one. */
 export async function echoServer(options: EchoOptions): Promise<EchoServer> {
   const { material, now = Date.now, before, ...rest } = options;
+  const identity = rest.identity ?? (material === undefined ? undefined : identityFromMemory(material));
+  if (identity === undefined) throw new TypeError("an echo server needs an identity");
   const refused: RefusedHandshake[] = [];
   const peers: (Peer | PeerError)[] = [];
+  const connections: number[] = [];
   const metadata: grpc.Metadata[] = [];
+  const looks = new WeakMap<grpc.Metadata, () => Peer>();
   const server = new grpc.Server({
     interceptors: [
       (_method, call) => {
-        const peer = seen(() => peerOf(call, { trustDomain: "production.internal", now }));
+        const look = () => peerOf(call, { trustDomain: "production.internal", now });
+        const peer = seen(look);
         peers.push(peer);
+        connections.push(call.getConnectionInfo().remotePort ?? 0);
         return new grpc.ServerInterceptingCall(call, {
           start: (next) => {
             if (peer instanceof PeerError) {
               call.sendStatus({ code: grpc.status.UNAUTHENTICATED, details: "no peer" });
             } else {
-              next();
+              next({
+                onReceiveMetadata: (received, pass) => {
+                  looks.set(received, look);
+                  pass(received);
+                },
+              });
             }
           },
         });
@@ -72,7 +87,7 @@ export async function echoServer(options: EchoOptions): Promise<EchoServer> {
   server.addService(echo, {
     Echo: (call: grpc.ServerUnaryCall<Buffer, Buffer>, callback: grpc.sendUnaryData<Buffer>) => {
       async function answer(): Promise<void> {
-        await before?.();
+        await before?.(looks.get(call.metadata) ?? fail);
         callback(null, call.request);
       }
       metadata.push(call.metadata);
@@ -81,7 +96,7 @@ export async function echoServer(options: EchoOptions): Promise<EchoServer> {
   });
   const door = mutualTlsServer({
     ...rest,
-    identity: identityFromMemory(material),
+    identity,
     server,
     onRefused: (event) => refused.push(event),
   });
@@ -92,12 +107,17 @@ export async function echoServer(options: EchoOptions): Promise<EchoServer> {
     port,
     refused,
     peers,
+    connections,
     metadata,
     [Symbol.asyncDispose]: async () => {
       await door.close();
       server.forceShutdown();
     },
   };
+}
+
+function fail(): never {
+  throw new Error("the interceptor did not see this call");
 }
 
 function seen(read: () => Peer): Peer | PeerError {
@@ -120,6 +140,7 @@ export interface Answer {
 export function callEcho(
   channel: grpc.ChannelInterface,
   metadata: grpc.Metadata = new grpc.Metadata(),
+  timeoutMs = 5000,
 ): Promise<Answer> {
   const client = new grpc.Client("unused", grpc.credentials.createInsecure(), {
     channelOverride: channel,
@@ -131,7 +152,7 @@ export function callEcho(
       bytes,
       Buffer.from("hello"),
       metadata,
-      { deadline: Date.now() + 5000 },
+      { deadline: Date.now() + timeoutMs },
       (error, answer) => resolve({ code: error?.code ?? grpc.status.OK, text: error?.details ?? String(answer) }),
     );
   });
@@ -147,6 +168,28 @@ export function carelessChannel(port: number, material: TlsMaterial): grpc.Chann
     "grpc.ssl_target_name_override": "any.production.internal",
     "grpc.use_local_subchannel_pool": 1,
   });
+}
+
+/** A gRPC server that shows any certificate, as one of Go or Java would; ours would not start with it. */
+export async function carelessServer(
+  material: TlsMaterial,
+): Promise<AsyncDisposable & { port: number; calls: number }> {
+  const server = new grpc.Server();
+  const found = {
+    port: 0,
+    calls: 0,
+    [Symbol.asyncDispose]: async () => server.forceShutdown(),
+  };
+  server.addService(echo, {
+    Echo: (call: grpc.ServerUnaryCall<Buffer, Buffer>, callback: grpc.sendUnaryData<Buffer>) => {
+      found.calls += 1;
+      callback(null, call.request);
+    },
+  });
+  const pair = { private_key: Buffer.from(material.key), cert_chain: Buffer.from(material.cert) };
+  const credentials = grpc.ServerCredentials.createSsl(Buffer.from(material.ca), [pair], true);
+  found.port = await promisify(server.bindAsync.bind(server))("127.0.0.1:0", credentials);
+  return found;
 }
 
 /** Calls once over a channel of its own. */

@@ -1,4 +1,7 @@
+// Before what builds on it is loaded.
+import "reflect-metadata";
 import { X509Certificate } from "node:crypto";
+import { X509Certificate as Certificate, X509Crl, type X509CrlEntry } from "@peculiar/x509";
 import { describe, expect, test } from "vitest";
 import { createCa, extendedKeyUsage, type LeafOptions } from "./ca.ts";
 
@@ -8,6 +11,8 @@ const spiffeId = "spiffe://production.internal/order-service";
 /** The certificates of a PEM text, in their order. */
 const chainOf = (pem: string) =>
   (pem.match(/-----BEGIN[\s\S]*?-----END CERTIFICATE-----/g) ?? []).map((block) => new X509Certificate(block));
+
+const serial = ({ serialNumber }: X509CrlEntry) => serialNumber.toUpperCase();
 
 describe("createCa", () => {
   test("issues a leaf of an intermediate of the root", async () => {
@@ -48,5 +53,39 @@ describe("createCa", () => {
     const [leaf] = chainOf((await (await createCa()).issue({ spiffeId })).cert);
     const [, intermediate] = chainOf((await ca.issue({ spiffeId })).cert);
     expect(intermediate && leaf?.verify(intermediate.publicKey)).toBe(false);
+  });
+
+  test("issues a leaf of either intermediate", async () => {
+    const [leaf] = chainOf((await ca.issue({ spiffeId, bySecondIntermediate: true })).cert);
+    const [first, second, root] = [ca.intermediate, ca.secondIntermediate, ca.ca].map(
+      (pem) => new X509Certificate(pem),
+    );
+    if (leaf === undefined || first === undefined || second === undefined || root === undefined) {
+      throw new Error("the chain is short");
+    }
+    expect(leaf.verify(second.publicKey)).toBe(true);
+    expect(leaf.verify(first.publicKey)).toBe(false);
+    expect(second.verify(root.publicKey)).toBe(true);
+  });
+
+  test("lists what is revoked, by the CA that issued it", async () => {
+    const { cert } = await ca.issue({ spiffeId });
+    const pem = await ca.crls({ revoked: [cert, ca.intermediate], number: 256 });
+    const blocks = pem.match(/-----BEGIN X509 CRL-----[\s\S]*?-----END X509 CRL-----/g) ?? [];
+    const [ofRoot, ofIntermediate] = blocks.map((block) => new X509Crl(block.replaceAll("X509 CRL", "CRL")));
+    expect(ofRoot?.issuer).toBe("CN=Test Root");
+    expect(ofIntermediate?.issuer).toBe("CN=Test Intermediate");
+    expect(ofRoot?.entries.map(serial)).toEqual([new X509Certificate(ca.intermediate).serialNumber]);
+    expect(ofIntermediate?.entries.map(serial)).toEqual([new X509Certificate(cert).serialNumber]);
+    expect(await ofRoot?.verify({ publicKey: new Certificate(ca.ca) })).toBe(true);
+    expect(await ofIntermediate?.verify({ publicKey: new Certificate(ca.intermediate) })).toBe(true);
+    expect(blocks).toHaveLength(2);
+  });
+
+  test("can forge a list", async () => {
+    const pem = await ca.crl({ issuer: "root", forged: true, revoked: ["0102"] });
+    const list = new X509Crl(pem.replaceAll("X509 CRL", "CRL"));
+    expect(list.entries.map(serial)).toEqual(["0102"]);
+    expect(await list.verify({ publicKey: new Certificate(ca.ca) })).toBe(false);
   });
 });

@@ -48,6 +48,38 @@ export interface LeafOptions {
   readonly issuedByLeaf?: boolean;
   /** Puts a second intermediate into the chain, which the first one's path length forbids. */
   readonly extraIntermediate?: boolean;
+  /** Signs the leaf with the root's other intermediate. */
+  readonly bySecondIntermediate?: boolean;
+  /** Gives the leaf an RSA key of 1024 bits, which OpenSSL does not use. */
+  readonly weakKey?: boolean;
+}
+
+/** The CAs of a {@link TestCa}. */
+export type CaName = "root" | "intermediate" | "secondIntermediate";
+
+/** What a revocation list says. The defaults make a good one; every member can make a bad one. */
+export interface CrlOptions {
+  readonly issuer: CaName;
+  /** What is revoked: PEM texts, of which the first certificate counts, or serial numbers, hexadecimal. */
+  readonly revoked?: readonly string[];
+  /** Default: one minute ago. */
+  readonly thisUpdate?: Date;
+  /** `null` for none. Default: in 24 hours. */
+  readonly nextUpdate?: Date | null;
+  /** The CRL number (RFC 5280 §5.2.3). Default: 1. */
+  readonly number?: number;
+  /** Signs it with a key that is not the issuer's. */
+  readonly forged?: boolean;
+  /** The OID of an extension that is critical, such as 2.5.29.27 of a delta CRL. */
+  readonly criticalExtension?: string;
+}
+
+/** What the revocation lists of several CAs say. */
+export interface CrlsOptions extends Omit<CrlOptions, "issuer"> {
+  /** Default: root and intermediate, those that a chain usually passes. */
+  readonly issuers?: readonly CaName[];
+  /** PEM texts, of which the first certificate counts. */
+  readonly revoked?: readonly string[];
 }
 
 /** A certificate with its key, PEM; `cert` is the leaf followed by the intermediates. */
@@ -61,7 +93,15 @@ export interface IssuedCertificate {
 export interface TestCa {
   /** The root, PEM. */
   readonly ca: string;
+  /** What issues the leaves, PEM. */
+  readonly intermediate: string;
+  /** The root's other intermediate, PEM. */
+  readonly secondIntermediate: string;
   issue(options: LeafOptions): Promise<IssuedCertificate>;
+  /** A revocation list of one CA, PEM. */
+  crl(options: CrlOptions): Promise<string>;
+  /** The revocation lists of several of its CAs, PEM, each with those of the given certificates that it issued. */
+  crls(options?: CrlsOptions): Promise<string>;
 }
 
 interface Signer {
@@ -72,6 +112,8 @@ interface Signer {
 const SIGNATURE = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
+/** The CRL number (RFC 5280 §5.2.3). */
+const CRL_NUMBER = "2.5.29.20";
 const FLAG: Readonly<Record<LeafKeyUsage, x509.KeyUsageFlags>> = {
   digitalSignature: x509.KeyUsageFlags.digitalSignature,
   keyEncipherment: x509.KeyUsageFlags.keyEncipherment,
@@ -91,10 +133,12 @@ export async function createCa(options: { readonly name?: string } = {}): Promis
   const name = options.name ?? "Test";
   const root = await certificateAuthority(`${name} Root`, 1, undefined);
   const intermediate = await certificateAuthority(`${name} Intermediate`, 0, root);
+  const secondIntermediate = await certificateAuthority(`${name} Second Intermediate`, 0, root);
+  const authorities: Readonly<Record<CaName, Signer>> = { root, intermediate, secondIntermediate };
   const ca = pem(root.certificate);
 
   async function issue(leaf: LeafOptions): Promise<IssuedCertificate> {
-    const keys = await newKeys();
+    const keys = await (leaf.weakKey === true ? weakKeys() : newKeys());
     const chain = await issuersOf(leaf);
     const issuer = leaf.selfSigned === true ? undefined : (chain[0] ?? root);
     const certificate = await sign({
@@ -133,10 +177,71 @@ export async function createCa(options: { readonly name?: string } = {}): Promis
       });
       return [{ certificate, keys }, intermediate];
     }
-    return [intermediate];
+    return [leaf.bySecondIntermediate === true ? secondIntermediate : intermediate];
   }
 
-  return { ca, issue };
+  async function crls(options: CrlsOptions = {}): Promise<string> {
+    const { revoked = [], issuers = ["root", "intermediate"], ...rest } = options;
+    const lists = issuers.map((issuer) => {
+      const { subject } = authorities[issuer].certificate;
+      const its = revoked.filter((each) => new x509.X509Certificate(firstCertificate(each)).issuer === subject);
+      return revocationList(authorities[issuer], { ...rest, issuer, revoked: its });
+    });
+    return (await Promise.all(lists)).join("");
+  }
+
+  return {
+    ca,
+    intermediate: pem(intermediate.certificate),
+    secondIntermediate: pem(secondIntermediate.certificate),
+    issue,
+    crl: (options) => revocationList(authorities[options.issuer], options),
+    crls,
+  };
+}
+
+async function revocationList(issuer: Signer, options: CrlOptions): Promise<string> {
+  const { revoked = [], nextUpdate = new Date(Date.now() + DAY_MS), criticalExtension } = options;
+  const signingKey = (options.forged === true ? await newKeys() : issuer.keys).privateKey;
+  const critical = criticalExtension === undefined ? [] : [new x509.Extension(criticalExtension, true, derInteger(1))];
+  const crl = await x509.X509CrlGenerator.create(
+    {
+      issuer: issuer.certificate.subjectName,
+      thisUpdate: options.thisUpdate ?? new Date(Date.now() - MINUTE_MS),
+      ...(nextUpdate === null ? {} : { nextUpdate }),
+      entries: revoked.map((each) => ({
+        serialNumber: serialNumberOf(each),
+        revocationDate: new Date(),
+        reason: x509.X509CrlReason.keyCompromise,
+      })),
+      extensions: [
+        await x509.AuthorityKeyIdentifierExtension.create(issuer.keys.publicKey, false, webcrypto),
+        new x509.Extension(CRL_NUMBER, false, derInteger(options.number ?? 1)),
+        ...critical,
+      ],
+      signingAlgorithm: SIGNATURE,
+      signingKey,
+    },
+    webcrypto,
+  );
+  // The label that Node and OpenSSL take.
+  return `${x509.PemConverter.encode(crl.rawData, "X509 CRL")}\n`;
+}
+
+/** A small positive INTEGER. */
+function derInteger(value: number): Uint8Array<ArrayBuffer> {
+  const hex = value.toString(16);
+  const even = hex.length % 2 === 0 ? hex : `0${hex}`;
+  const content = Buffer.from(even >= "8" ? `00${even}` : even, "hex");
+  return Uint8Array.from([2, content.length, ...content]);
+}
+
+function serialNumberOf(revoked: string): string {
+  return revoked.startsWith("-----") ? new x509.X509Certificate(firstCertificate(revoked)).serialNumber : revoked;
+}
+
+function firstCertificate(text: string): string {
+  return /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/.exec(text)?.[0] ?? "";
 }
 
 async function certificateAuthority(name: string, pathLength: number, issuer: Signer | undefined): Promise<Signer> {
@@ -226,6 +331,12 @@ function dnsOf(leaf: LeafOptions): readonly string[] {
 
 function newKeys(): Promise<webcrypto.CryptoKeyPair> {
   return webcrypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, ["sign", "verify"]);
+}
+
+function weakKeys(): Promise<webcrypto.CryptoKeyPair> {
+  const publicExponent = Uint8Array.of(1, 0, 1);
+  const algorithm = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256", modulusLength: 1024, publicExponent };
+  return webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
 }
 
 async function privateKeyPem(key: webcrypto.CryptoKey): Promise<string> {

@@ -1,4 +1,29 @@
+export { type Attacker, type AttackTarget, attacker } from "./attacker/attacker.ts";
 export {
+  connectionPreface,
+  continuationFrame,
+  dataFrame,
+  type Frame,
+  type FrameEnd,
+  frame,
+  frameFlag,
+  frameType,
+  headersFrame,
+  headersFrames,
+  maxFrameSize,
+  pingFrame,
+  rstStreamFrame,
+  settingsFrame,
+  windowUpdateFrame,
+} from "./attacker/frames.ts";
+export { type GrpcMessageOptions, grpcMessage } from "./attacker/grpc-message.ts";
+export type { AttackAnswer, AttackCall, AttackStream, GrpcSession } from "./attacker/grpc-session.ts";
+export { callFields, type HeaderFields, headerBlock } from "./attacker/header-block.ts";
+export type { Wire, WireOptions } from "./attacker/wire.ts";
+export {
+  type CaName,
+  type CrlOptions,
+  type CrlsOptions,
   createCa,
   extendedKeyUsage,
   type IssuedCertificate,

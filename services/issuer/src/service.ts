@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { createServer, type Server } from "node:https";
-import { httpsServerOptions, PeerError, type TlsIdentity } from "@zero-trust/mtls";
+import type { Server } from "node:https";
+import { mutualTlsHttpsServer, PeerError, type TlsIdentity } from "@zero-trust/mtls";
 import { type Log, recordLog } from "@zero-trust/server";
 import { type Caller, callerOf } from "./caller.ts";
 import type { Clients } from "./clients.ts";
@@ -97,23 +97,20 @@ export function createIssuer(dependencies: IssuerDependencies): Server {
     };
   }
 
-  const server = createServer(
+  return mutualTlsHttpsServer(
     {
-      ...httpsServerOptions({ identity }),
-      maxHeaderSize: MAX_HEADER_BYTES,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-      connectionsCheckingInterval: TIMEOUT_CHECK_INTERVAL_MS,
+      identity,
+      onRefused: ({ time, ...event }) => connectionLog.warn({ at: time, ...event }, "handshake refused"),
+      http: {
+        maxHeaderSize: MAX_HEADER_BYTES,
+        headersTimeout: HEADERS_TIMEOUT_MS,
+        requestTimeout: REQUEST_TIMEOUT_MS,
+        keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+        connectionsCheckingInterval: TIMEOUT_CHECK_INTERVAL_MS,
+      },
     },
     answer,
   );
-  server.on("tlsClientError", (error: NodeJS.ErrnoException, { authorizationError, remoteAddress }) => {
-    // Codes of Node's, and no text that the caller chose.
-    const cause = authorizationError ?? error.code ?? "TLS_ERROR";
-    connectionLog.warn({ remoteAddress, cause }, "handshake refused");
-  });
-  return server;
 }
 
 type Answer = (request: IncomingMessage, response: ServerResponse, caller: Caller) => void;

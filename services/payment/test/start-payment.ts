@@ -1,6 +1,5 @@
 // The payment service as main.ts wires it, over real mutual TLS, with a certificate authority and an issuer of the test's.
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +7,7 @@ import { bearer, connect, hmac, type Presenter } from "@zero-trust/auth/client";
 import { newApiKey, newSigningKey } from "@zero-trust/auth/issue";
 import { jwks, memoryNonceStore, signingSecret } from "@zero-trust/auth/server";
 import { openDatabase } from "@zero-trust/database";
-import { httpsAgent, httpsServerOptions, identityFromMemory, mutualTlsChannels } from "@zero-trust/mtls";
+import { httpsAgent, identityFromMemory, mutualTlsChannels, mutualTlsHttpsServer } from "@zero-trust/mtls";
 import { PaymentService } from "@zero-trust/proto/payment/v1";
 import { type Client, createClient } from "@zero-trust/rpc";
 import { createLog, type Serving } from "@zero-trust/server";
@@ -54,7 +53,7 @@ export async function startPayment(): Promise<StartedPayment> {
   const tokens = await createTokenIssuer({ issuer });
 
   const issuerIdentity = await identityOf("issuer");
-  const issuerServer = createServer(httpsServerOptions({ identity: issuerIdentity }), (_, response) =>
+  const issuerServer = mutualTlsHttpsServer({ identity: issuerIdentity }, (_, response) =>
     response.setHeader("content-type", "application/json").end(JSON.stringify(tokens.jwks)),
   );
   await new Promise<void>((resolve) => issuerServer.listen(0, "127.0.0.1", resolve));

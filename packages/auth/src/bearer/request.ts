@@ -10,6 +10,8 @@ export interface JsonRequest {
   readonly maxBytes: number;
   readonly form?: URLSearchParams;
   readonly authorization?: string;
+  /** Which of our certificates the agent is to show; the current one unless given. */
+  readonly certificateThumbprint?: string;
 }
 
 /** The answer, whatever its status. */
@@ -31,11 +33,13 @@ export function requestJson({
   maxBytes,
   form,
   authorization,
+  certificateThumbprint = "",
 }: JsonRequest): Promise<JsonAnswer> {
   const body = form?.toString();
   const signal = AbortSignal.timeout(timeoutMs);
-  const options: RequestOptions = {
+  const options: RequestOptions & { readonly certificateThumbprint: string } = {
     agent,
+    certificateThumbprint,
     method: body === undefined ? "GET" : "POST",
     signal,
     headers: {

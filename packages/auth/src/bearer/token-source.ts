@@ -3,8 +3,13 @@ import { requestJson } from "./request.ts";
 
 /** Where a client gets its access tokens. */
 export interface TokenSource {
-  /** A token that is good now. */
-  token(): Promise<string>;
+  /**
+   * A token that is good now.
+   *
+   * @param connection - the certificate that the token is going to be shown with, which it has to be bound to where it is bound
+   *   to one (RFC 8705 §3): the current one unless given
+   */
+  token(connection?: { readonly certificateThumbprint: string }): Promise<string>;
 }
 
 /** A client of an authorization server (RFC 6749 §4.4). */
@@ -37,16 +42,39 @@ const renewAfter = 0.75;
 /** What is left of a token's life when it is no longer sent: the way to the server takes time, and clocks differ. */
 const marginMs = 5_000;
 
+/** After a rotation calls of the former certificate may still run; more than a few certificates at a time have no use. */
+const maxCertificates = 4;
+
 /** How long to leave an issuer alone that has just been asked ahead of time. */
 const retryMs = 1_000;
 
 /**
  * Gets access tokens by the client credentials grant, keeps them in memory while they are good, and asks once however
- * many calls are waiting.
+ * many calls are waiting. A certificate that takes the place of another has tokens of its own.
  *
  * @param options - the authorization server, and which token for whom
  */
 export function clientCredentials(options: ClientCredentialsOptions): TokenSource {
+  const held = new Map<string, HeldToken>();
+  return {
+    async token(connection) {
+      const certificateThumbprint = connection?.certificateThumbprint ?? "";
+      let token = held.get(certificateThumbprint);
+      if (token === undefined) {
+        token = heldToken({ ...options, certificateThumbprint });
+        held.set(certificateThumbprint, token);
+        const [oldest = ""] = held.keys();
+        if (held.size > maxCertificates) held.delete(oldest);
+      }
+      return await token();
+    },
+  };
+}
+
+/** The token of one certificate, kept while it is good. */
+type HeldToken = () => Promise<string>;
+
+function heldToken(options: TokenRequest): HeldToken {
   const { now = Date.now } = options;
   let held: { readonly token: string; readonly renewAtMs: number; readonly goodUntilMs: number } | undefined;
   let inFlight: Promise<string> | undefined;
@@ -68,18 +96,21 @@ export function clientCredentials(options: ClientCredentialsOptions): TokenSourc
     return inFlight;
   }
 
-  return {
-    async token() {
-      if (held === undefined || now() >= held.goodUntilMs) return refresh();
-      // A token that is good is used while the next one is fetched: an issuer that is down or slow stops nobody yet.
-      if (now() >= held.renewAtMs && now() >= nextTryMs) refresh().catch(() => undefined);
-      return held.token;
-    },
+  return async function current() {
+    if (held === undefined || now() >= held.goodUntilMs) return refresh();
+    // A token that is good is used while the next one is fetched: an issuer that is down or slow stops nobody yet.
+    if (now() >= held.renewAtMs && now() >= nextTryMs) refresh().catch(() => undefined);
+    return held.token;
   };
 }
 
+/** A request for a token that is bound to one of our certificates; empty: to the current one. */
+interface TokenRequest extends ClientCredentialsOptions {
+  readonly certificateThumbprint: string;
+}
+
 async function requestToken(
-  options: ClientCredentialsOptions,
+  options: TokenRequest,
 ): Promise<{ readonly token: string; readonly expiresInSeconds: number }> {
   const { tokenEndpoint: url, agent, clientId, clientSecret, audience, scopes, timeoutMs = 5_000 } = options;
   const form = new URLSearchParams({ grant_type: "client_credentials", resource: audience, scope: scopes.join(" ") });
@@ -93,6 +124,7 @@ async function requestToken(
     timeoutMs,
     maxBytes: maxAnswerBytes,
     form,
+    certificateThumbprint: options.certificateThumbprint,
     ...authorization,
   }).catch((error: unknown) => {
     throw new TokenUnavailable(`The token endpoint ${url.host} cannot be asked: ${(error as Error).message}.`);

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file zerotrust/testkit/v1/ping.proto.
  */
 export const file_zerotrust_testkit_v1_ping: GenFile = /*@__PURE__*/
-  fileDesc("Ch96ZXJvdHJ1c3QvdGVzdGtpdC92MS9waW5nLnByb3RvEhR6ZXJvdHJ1c3QudGVzdGtpdC52MSIlCgtQaW5nUmVxdWVzdBIWCgR0ZXh0GAEgASgJQgi6SAVyAxjoByIsCgxQaW5nUmVzcG9uc2USDAoEdGV4dBgBIAEoCRIOCgZjbGllbnQYAiABKAkiOQoPUGluZ01hbnlSZXF1ZXN0EgwKBHRleHQYASABKAkSGAoFY291bnQYAiABKA1CCbpIBioEGKCNBiIvChBQaW5nTWFueVJlc3BvbnNlEgwKBHRleHQYASABKAkSDQoFaW5kZXgYAiABKA0iNQoOUGluZ1N1bVJlcXVlc3QSIwoFdmFsdWUYASABKAVCFLpIERoPGMCEPSjA+8L///////8BIi0KD1BpbmdTdW1SZXNwb25zZRILCgNzdW0YASABKAMSDQoFY291bnQYAiABKA0iKQoPUGluZ0VhY2hSZXF1ZXN0EhYKBHRleHQYASABKAlCCLpIBXIDGOgHIiAKEFBpbmdFYWNoUmVzcG9uc2USDAoEdGV4dBgBIAEoCTLyAgoLUGluZ1NlcnZpY2USTQoEUGluZxIhLnplcm90cnVzdC50ZXN0a2l0LnYxLlBpbmdSZXF1ZXN0GiIuemVyb3RydXN0LnRlc3RraXQudjEuUGluZ1Jlc3BvbnNlElsKCFBpbmdNYW55EiUuemVyb3RydXN0LnRlc3RraXQudjEuUGluZ01hbnlSZXF1ZXN0GiYuemVyb3RydXN0LnRlc3RraXQudjEuUGluZ01hbnlSZXNwb25zZTABElgKB1BpbmdTdW0SJC56ZXJvdHJ1c3QudGVzdGtpdC52MS5QaW5nU3VtUmVxdWVzdBolLnplcm90cnVzdC50ZXN0a2l0LnYxLlBpbmdTdW1SZXNwb25zZSgBEl0KCFBpbmdFYWNoEiUuemVyb3RydXN0LnRlc3RraXQudjEuUGluZ0VhY2hSZXF1ZXN0GiYuemVyb3RydXN0LnRlc3RraXQudjEuUGluZ0VhY2hSZXNwb25zZSgBMAFiBnByb3RvMw", [file_buf_validate_validate]);
+  fileDesc("Ch96ZXJvdHJ1c3QvdGVzdGtpdC92MS9waW5nLnByb3RvEhR6ZXJvdHJ1c3QudGVzdGtpdC52MSIlCgtQaW5nUmVxdWVzdBIWCgR0ZXh0GAEgASgJQgi6SAVyAxjoByIsCgxQaW5nUmVzcG9uc2USDAoEdGV4dBgBIAEoCRIOCgZjbGllbnQYAiABKAkiOQoPUGluZ01hbnlSZXF1ZXN0EgwKBHRleHQYASABKAkSGAoFY291bnQYAiABKA1CCbpIBioEGKCNBiIvChBQaW5nTWFueVJlc3BvbnNlEgwKBHRleHQYASABKAkSDQoFaW5kZXgYAiABKA0iNQoOUGluZ1N1bVJlcXVlc3QSIwoFdmFsdWUYASABKAVCFLpIERoPGMCEPSjA+8L///////8BIi0KD1BpbmdTdW1SZXNwb25zZRILCgNzdW0YASABKAMSDQoFY291bnQYAiABKA0iKQoPUGluZ0VhY2hSZXF1ZXN0EhYKBHRleHQYASABKAlCCLpIBXIDGOgHIiAKEFBpbmdFYWNoUmVzcG9uc2USDAoEdGV4dBgBIAEoCTKBAwoLUGluZ1NlcnZpY2USUgoEUGluZxIhLnplcm90cnVzdC50ZXN0a2l0LnYxLlBpbmdSZXF1ZXN0GiIuemVyb3RydXN0LnRlc3RraXQudjEuUGluZ1Jlc3BvbnNlIgOQAgESYAoIUGluZ01hbnkSJS56ZXJvdHJ1c3QudGVzdGtpdC52MS5QaW5nTWFueVJlcXVlc3QaJi56ZXJvdHJ1c3QudGVzdGtpdC52MS5QaW5nTWFueVJlc3BvbnNlIgOQAgEwARJdCgdQaW5nU3VtEiQuemVyb3RydXN0LnRlc3RraXQudjEuUGluZ1N1bVJlcXVlc3QaJS56ZXJvdHJ1c3QudGVzdGtpdC52MS5QaW5nU3VtUmVzcG9uc2UiA5ACAigBEl0KCFBpbmdFYWNoEiUuemVyb3RydXN0LnRlc3RraXQudjEuUGluZ0VhY2hSZXF1ZXN0GiYuemVyb3RydXN0LnRlc3RraXQudjEuUGluZ0VhY2hSZXNwb25zZSgBMAFiBnByb3RvMw", [file_buf_validate_validate]);
 
 /**
  * PingRequest carries what is to be echoed.
@@ -238,7 +238,7 @@ export const PingService: GenService<{
     output: typeof PingManyResponseSchema;
   },
   /**
-   * Adds up what it is sent and answers once.
+   * Adds up what it is sent and answers once; the same requests add up to the same.
    *
    * @generated from rpc zerotrust.testkit.v1.PingService.PingSum
    */
@@ -248,7 +248,7 @@ export const PingService: GenService<{
     output: typeof PingSumResponseSchema;
   },
   /**
-   * Answers each message.
+   * Answers each message. Not marked as safe to repeat, so that there is a method which is not.
    *
    * @generated from rpc zerotrust.testkit.v1.PingService.PingEach
    */

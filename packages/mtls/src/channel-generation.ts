@@ -1,0 +1,92 @@
+import { createSecureContext } from "node:tls";
+import * as grpc from "@grpc/grpc-js";
+import type { MutualTlsCall } from "./channels.ts";
+import { CHANNEL_DEFAULTS, CHANNEL_FIXED } from "./grpc-options.ts";
+import type { ExpectedServer } from "./server-identity.ts";
+import type { TlsIdentity } from "./tls-identity.ts";
+import { REJECT_UNAUTHORIZED, secureContextOptions } from "./tls-policy.ts";
+import type { Trust } from "./trust.ts";
+
+type Call = ReturnType<grpc.ChannelInterface["createCall"]>;
+type CreateCall = Parameters<grpc.ChannelInterface["createCall"]>;
+
+/** The channel of one version of our certificates, which is closed when its last call has ended. */
+export class ChannelGeneration {
+  readonly channel: grpc.Channel;
+  /** What was trusted when it was opened. */
+  readonly trust: Trust;
+  readonly #thumbprint: string;
+  readonly #calls = new Set<Call>();
+  #retired: (() => void) | undefined;
+
+  constructor(options: {
+    readonly target: string;
+    readonly identity: TlsIdentity;
+    readonly server: ExpectedServer;
+    readonly channelOptions: grpc.ChannelOptions;
+  }) {
+    const { target, identity, server, channelOptions } = options;
+    const { servername, checkServerIdentity } = server;
+    this.trust = identity.trust;
+    this.#thumbprint = identity.thumbprint;
+    const context = createSecureContext(secureContextOptions(identity));
+    const verify = { checkServerIdentity, rejectUnauthorized: REJECT_UNAUTHORIZED };
+    this.channel = new grpc.Channel(target, grpc.credentials.createFromSecureContext(context, verify), {
+      ...CHANNEL_DEFAULTS,
+      ...channelOptions,
+      ...CHANNEL_FIXED,
+      "grpc.ssl_target_name_override": servername,
+    });
+  }
+
+  createCall(...args: CreateCall): MutualTlsCall {
+    const call = this.channel.createCall(...args);
+    this.#calls.add(call);
+    const start = call.start.bind(call);
+    // It begins where it begins for grpc-js, and ends with its status, whatever becomes of it.
+    return Object.assign(call, {
+      certificateThumbprint: this.#thumbprint,
+      start: (metadata: grpc.Metadata, listener: Parameters<typeof call.start>[1]) => {
+        start(metadata, {
+          onReceiveMetadata: (received) => listener.onReceiveMetadata(received),
+          onReceiveMessage: (message) => listener.onReceiveMessage(message),
+          onReceiveStatus: (status) => {
+            this.#ended(call);
+            listener.onReceiveStatus(status);
+          },
+        });
+      },
+    });
+  }
+
+  /** Closes when the last call has ended, or after this time. */
+  retire(afterMs: number, onClosed: () => void): void {
+    const timer = setTimeout(() => this.close(), afterMs).unref();
+    this.#retired = () => {
+      clearTimeout(timer);
+      onClosed();
+    };
+    if (this.#calls.size === 0) {
+      this.close();
+    }
+  }
+
+  /** Ends the calls, which the end of their channel would not. */
+  close(): void {
+    for (const call of this.#calls) {
+      call.cancelWithStatus(grpc.status.UNAVAILABLE, "The channel was closed.");
+    }
+    this.#calls.clear();
+    this.channel.close();
+    this.#retired?.();
+    this.#retired = undefined;
+  }
+
+  #ended(call: Call): void {
+    this.#calls.delete(call);
+    if (this.#calls.size === 0 && this.#retired !== undefined) {
+      // Not within the call that ended: its listeners may still make use of the channel.
+      setImmediate(() => this.close());
+    }
+  }
+}

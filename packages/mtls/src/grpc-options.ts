@@ -1,0 +1,67 @@
+import type { ChannelOptions, ServerOptions } from "@grpc/grpc-js";
+
+/** No message of these services is near it; what is larger was not meant for them. Bytes. */
+const MAX_MESSAGE_BYTES = 1024 * 1024;
+/** Of one call, in either direction: credentials take about 3 KiB (a token of 1-2 KiB and a signature). Bytes. */
+const MAX_METADATA_BYTES = 16 * 1024;
+/** HTTP/2 leaves it open (2^32 - 1), and every stream costs memory before anybody is authenticated (RFC 9113 §6.5.2). */
+const MAX_STREAMS_PER_CONNECTION = 100;
+/** In MB: every stream of a connection with one message of full size; grpc-js would set no bound. */
+const MAX_SESSION_MEMORY_MB = 128;
+/**
+ * A connection of this age takes no new calls: they come over a new one, whose certificate is checked against the
+ * authorities and revocation lists of now. Calls that are running go on until the grace is over.
+ */
+const MAX_CONNECTION_AGE_MS = 5 * 60_000;
+/** What still runs then is cut off, since a stream without an end would keep a peer that is no longer trusted; unlimited unless set. */
+const MAX_CONNECTION_AGE_GRACE_MS = 5 * 60_000;
+/** An idle connection is a socket that somebody else could use. */
+const MAX_CONNECTION_IDLE_MS = 5 * 60_000;
+/** A peer that vanished without a word is noticed, though its streams are open and the idle time does not run. */
+const KEEPALIVE_TIME_MS = 60_000;
+const KEEPALIVE_TIMEOUT_MS = 20_000;
+
+/**
+ * How a grpc-js server is bounded, for `new grpc.Server()`: grpc-js and Node leave almost all of it open.
+ *
+ * @param overrides - what this server needs otherwise
+ *
+ * @example
+ * const server = new grpc.Server(hardenedServerOptions({ "grpc.max_receive_message_length": 4096 }));
+ */
+export function hardenedServerOptions(overrides: ServerOptions = {}): ServerOptions {
+  return {
+    "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
+    "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
+    "grpc.max_concurrent_streams": MAX_STREAMS_PER_CONNECTION,
+    "grpc.max_connection_age_ms": MAX_CONNECTION_AGE_MS,
+    "grpc.max_connection_age_grace_ms": MAX_CONNECTION_AGE_GRACE_MS,
+    "grpc.max_connection_idle_ms": MAX_CONNECTION_IDLE_MS,
+    "grpc.keepalive_time_ms": KEEPALIVE_TIME_MS,
+    "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,
+    "grpc-node.max_session_memory": MAX_SESSION_MEMORY_MB,
+    ...overrides,
+  };
+}
+
+/** How a channel is bounded unless its maker says otherwise. */
+export const CHANNEL_DEFAULTS: ChannelOptions = {
+  "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
+  "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
+  "grpc.max_metadata_size": MAX_METADATA_BYTES,
+  // A server that vanished without a word is noticed while calls wait for it.
+  "grpc.keepalive_time_ms": KEEPALIVE_TIME_MS,
+  "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,
+};
+
+/** What no maker of a channel can change. */
+export const CHANNEL_FIXED: ChannelOptions = {
+  // The global pool compares credentials loosely and may hand a client another one's connection.
+  "grpc.use_local_subchannel_pool": 1,
+  // Otherwise the variable https_proxy reroutes the connection.
+  "grpc.enable_http_proxy": 0,
+  // Otherwise a DNS TXT record may bring a retry policy.
+  "grpc.service_config_disable_resolution": 1,
+  // It prints what is inside of TLS.
+  "grpc-node.tls_enable_trace": 0,
+};

@@ -1,0 +1,270 @@
+import { once } from "node:events";
+import { connect } from "node:tls";
+import * as grpc from "@grpc/grpc-js";
+import { createCa, type IssuedCertificate } from "@zero-trust/testkit";
+import { describe, expect, test } from "vitest";
+import { identityFromMemory, mutualTlsChannels, type Peer, PeerError } from "../src/index.ts";
+import { attempt, callAs, callEcho, carelessChannel, echoServer } from "./echo.ts";
+import { until } from "./until.ts";
+
+const ca = await createCa();
+const orderId = "spiffe://production.internal/order-service";
+const paymentId = "spiffe://production.internal/payment-service";
+const order = await ca.issue({ spiffeId: orderId });
+const payment = await ca.issue({ spiffeId: paymentId });
+const crls = async (...revoked: readonly IssuedCertificate[]) => {
+  const serials = revoked.map(({ cert }) => cert);
+  return `${await ca.crl({ issuer: "root" })}${await ca.crl({ issuer: "intermediate", revoked: serials })}`;
+};
+const listed = { ...payment, crl: await crls() };
+
+const ok = { code: grpc.status.OK, text: "hello" };
+
+/** What a server shows to the next client. */
+async function shown(port: number): Promise<string> {
+  const socket = connect({
+    port,
+    host: "127.0.0.1",
+    ...order,
+    ALPNProtocols: ["h2"],
+    checkServerIdentity: () => undefined,
+  });
+  await once(socket, "secureConnect");
+  const { fingerprint256 } = socket.getPeerCertificate();
+  socket.destroy();
+  await once(socket, "close");
+  return fingerprint256;
+}
+
+/** Calls one after the other over one channel, until it is told to stop. */
+function keepCalling(channel: grpc.ChannelInterface) {
+  const answers: { readonly code: grpc.status }[] = [];
+  let stopped = false;
+  const ended = (async () => {
+    while (!stopped) answers.push(await callEcho(channel));
+  })();
+  return {
+    answers,
+    async stop(): Promise<void> {
+      stopped = true;
+      await ended;
+    },
+  };
+}
+
+describe("a server whose certificate is replaced", () => {
+  test("shows the new one with the next handshake, and fails no call", async () => {
+    const identity = identityFromMemory(payment);
+    await using echo = await echoServer({ identity });
+    const channel = carelessChannel(echo.port, order);
+    const calls = keepCalling(channel);
+    const before = await shown(echo.port);
+    for (let round = 0; round < 5; round += 1) {
+      identity.replace(await ca.issue({ spiffeId: paymentId }));
+      const called = calls.answers.length;
+      await until(() => calls.answers.length > called);
+    }
+    expect(await shown(echo.port)).not.toBe(before);
+    await calls.stop();
+    channel.close();
+    expect(calls.answers.filter(({ code }) => code !== grpc.status.OK)).toEqual([]);
+  });
+
+  test("loosens nothing: TLS 1.2 stays out, a certificate stays needed, and no session can be resumed", async () => {
+    const identity = identityFromMemory(payment);
+    await using echo = await echoServer({ identity });
+    for (const when of ["before", "after"]) {
+      const tls12 = { ...order, maxVersion: "TLSv1.2" as const };
+      expect([when, (await attempt(echo.port, tls12)).served]).toEqual([when, false]);
+      expect([when, (await attempt(echo.port, { ca: ca.ca })).served]).toEqual([when, false]);
+      const { served, session } = await attempt(echo.port, order);
+      expect([when, served]).toEqual([when, true]);
+      const again = await attempt(echo.port, { ...order, ...(session === undefined ? {} : { session }) });
+      expect([when, again.served, again.reused]).toEqual([when, true, false]);
+      identity.replace(await ca.issue({ spiffeId: paymentId }));
+    }
+  });
+});
+
+describe("a server whose revocation list is replaced", () => {
+  const revocation = async (revoked: IssuedCertificate) => ({ ...payment, crl: await crls(revoked) });
+
+  test("refuses the revoked client, counts it by its cause, and serves the others throughout", async () => {
+    const identity = identityFromMemory(listed);
+    await using echo = await echoServer({ identity });
+    const revoked = await ca.issue({ spiffeId: orderId });
+    const channel = carelessChannel(echo.port, order);
+    const calls = keepCalling(channel);
+    expect(await callAs(echo.port, revoked)).toEqual(ok);
+    identity.replace(await revocation(revoked));
+    expect(await callAs(echo.port, revoked)).toMatchObject({ code: grpc.status.UNAVAILABLE });
+    expect(echo.refused).toMatchObject([{ cause: "CERT_REVOKED" }]);
+    expect(echo.door.refusals).toEqual(new Map([["CERT_REVOKED", 1]]));
+    const called = calls.answers.length;
+    await until(() => calls.answers.length > called);
+    await calls.stop();
+    channel.close();
+    expect(calls.answers.filter(({ code }) => code !== grpc.status.OK)).toEqual([]);
+  });
+
+  test("tells of a revoked peer while its call runs, and cuts its connection off", async () => {
+    const identity = identityFromMemory(listed);
+    const running = Promise.withResolvers<() => Peer>();
+    const release = Promise.withResolvers<void>();
+    await using echo = await echoServer({
+      identity,
+      before: (peer) => {
+        running.resolve(peer);
+        return release.promise;
+      },
+    });
+    const revoked = await ca.issue({ spiffeId: orderId });
+    const channel = carelessChannel(echo.port, revoked);
+    const call = callEcho(channel, new grpc.Metadata(), 30_000);
+    const peer = await running.promise;
+    expect(peer().spiffeId).toBe(orderId);
+    identity.replace(await revocation(revoked));
+    expect(peer).toThrow(PeerError);
+    expect(peer).toThrow(/revoked/);
+    expect(await call).toMatchObject({ code: grpc.status.UNAVAILABLE });
+    await until(() => echo.door.connections === 0);
+    release.resolve();
+    channel.close();
+  });
+
+  test("lets what runs for others end, on a connection that takes no new calls", async () => {
+    const identity = identityFromMemory(listed);
+    const release = Promise.withResolvers<void>();
+    await using echo = await echoServer({ identity, before: () => release.promise });
+    const channel = carelessChannel(echo.port, order);
+    const running = callEcho(channel);
+    await until(() => echo.metadata.length === 1);
+    identity.replace(await revocation(await ca.issue({ spiffeId: orderId })));
+    const next = callEcho(channel);
+    await until(() => echo.metadata.length === 2);
+    expect(echo.door.connections).toBe(2);
+    release.resolve();
+    expect(await Promise.all([running, next])).toEqual([ok, ok]);
+    await until(() => echo.door.connections === 1);
+    channel.close();
+  });
+
+  test("tells nobody to go for a list that says nothing new", async () => {
+    const identity = identityFromMemory(listed);
+    await using echo = await echoServer({ identity });
+    const channel = carelessChannel(echo.port, order);
+    expect(await callEcho(channel)).toEqual(ok);
+    identity.replace({ ...payment, crl: await crls() });
+    for (let calls = 0; calls < 3; calls += 1) expect(await callEcho(channel)).toEqual(ok);
+    expect(new Set(echo.connections).size).toBe(1);
+    channel.close();
+  });
+});
+
+describe("a server whose CA is replaced", () => {
+  test("trusts both while both are there, and then the new one alone", async () => {
+    const next = await createCa({ name: "Next" });
+    const identity = identityFromMemory(payment);
+    await using echo = await echoServer({ identity });
+    const ofNext = await next.issue({ spiffeId: orderId });
+    const both = `${ca.ca}${next.ca}`;
+    const call = (material: IssuedCertificate) => callAs(echo.port, { ...material, ca: both });
+
+    expect((await call(ofNext)).code).toBe(grpc.status.UNAVAILABLE);
+    identity.replace({ ...payment, ca: both });
+    expect([await call(order), await call(ofNext)]).toEqual([ok, ok]);
+    identity.replace({ ...(await next.issue({ spiffeId: paymentId })), ca: both });
+    expect([await call(order), await call(ofNext)]).toEqual([ok, ok]);
+    identity.replace(await next.issue({ spiffeId: paymentId }));
+    expect((await call(order)).code).toBe(grpc.status.UNAVAILABLE);
+    expect(await call(ofNext)).toEqual(ok);
+  });
+});
+
+describe("a certificate that expires while its connection lives", () => {
+  test("is refused on the next call, and its connection cut off", async () => {
+    await using echo = await echoServer({ material: payment });
+    const brief = await ca.issue({ spiffeId: orderId, notAfter: new Date(Date.now() + 2000) });
+    const channel = carelessChannel(echo.port, brief);
+    expect(await callEcho(channel)).toEqual(ok);
+    let last = ok.code;
+    await until(() => {
+      void callEcho(channel).then(({ code }) => {
+        last = code;
+      });
+      return last !== grpc.status.OK;
+    });
+    expect(last).toBe(grpc.status.UNAUTHENTICATED);
+    await until(() => echo.door.connections === 0);
+    channel.close();
+  });
+});
+
+describe("channels whose certificate is replaced", () => {
+  test("show the new one with the next call, let calls of the old one end, and fail none", async () => {
+    const identity = identityFromMemory(order);
+    const release = Promise.withResolvers<void>();
+    let hold: Promise<void> | undefined = release.promise;
+    await using echo = await echoServer({ material: payment, before: async () => await hold });
+    const channels = mutualTlsChannels({ identity, target: `127.0.0.1:${echo.port}`, serverId: paymentId });
+    const channel = channels.channel();
+    const running = callEcho(channel);
+    await until(() => echo.metadata.length === 1);
+    hold = undefined;
+    identity.replace(await ca.issue({ spiffeId: orderId }));
+    expect(await callEcho(channel)).toEqual(ok);
+    expect(channels.channel()).toBe(channel);
+    expect(echo.door.connections).toBe(2);
+    const [before, after] = echo.peers as readonly Peer[];
+    expect(after?.thumbprint).toBe(identity.thumbprint);
+    expect(before?.thumbprint).not.toBe(identity.thumbprint);
+    release.resolve();
+    expect(await running).toEqual(ok);
+    // The last call of the old one has ended.
+    await until(() => echo.door.connections === 1);
+    channels.close();
+    await until(() => echo.door.connections === 0);
+  });
+
+  test("fail no call under a rotation after another", async () => {
+    const identity = identityFromMemory(order);
+    await using echo = await echoServer({ material: payment });
+    const channels = mutualTlsChannels({ identity, target: `127.0.0.1:${echo.port}`, serverId: paymentId });
+    const calls = [1, 2, 3].map(() => keepCalling(channels.channel()));
+    const rounds = 10;
+    for (let round = 0; round < rounds; round += 1) {
+      identity.replace(await ca.issue({ spiffeId: orderId }));
+      await until(() => (echo.peers as readonly Peer[]).some(({ thumbprint }) => thumbprint === identity.thumbprint));
+    }
+    for (const each of calls) await each.stop();
+    expect(calls.flatMap(({ answers }) => answers).filter(({ code }) => code !== grpc.status.OK)).toEqual([]);
+    await until(() => echo.door.connections === 1);
+    channels.close();
+  });
+
+  test("tell of each call which certificate it shows", async () => {
+    const identity = identityFromMemory(order);
+    const channels = mutualTlsChannels({ identity, target: "127.0.0.1:1", serverId: paymentId });
+    const create = () => channels.channel().createCall("/test.Echo/Echo", Infinity, null, null, null);
+    const first = create();
+    const before = identity.thumbprint;
+    identity.replace(await ca.issue({ spiffeId: orderId }));
+    expect(first.certificateThumbprint).toBe(before);
+    expect(create().certificateThumbprint).toBe(identity.thumbprint);
+    channels.close();
+  });
+
+  test("reach a revoked server no more, and end what runs on its connection", async () => {
+    const server = await ca.issue({ spiffeId: paymentId });
+    const identity = identityFromMemory({ ...order, crl: await crls() });
+    await using echo = await echoServer({ material: server });
+    const channels = mutualTlsChannels({ identity, target: `127.0.0.1:${echo.port}`, serverId: paymentId });
+    expect(await callEcho(channels.channel())).toEqual(ok);
+    identity.replace({ ...order, crl: await crls(server) });
+    const answer = await callEcho(channels.channel());
+    expect(answer).toMatchObject({ code: grpc.status.UNAVAILABLE });
+    expect(answer.text).toMatch(/revoked/i);
+    expect(echo.metadata).toHaveLength(1);
+    channels.close();
+  });
+});
