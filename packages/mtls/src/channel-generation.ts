@@ -10,6 +10,9 @@ import type { Trust } from "./trust.ts";
 type Call = ReturnType<grpc.ChannelInterface["createCall"]>;
 type CreateCall = Parameters<grpc.ChannelInterface["createCall"]>;
 
+/** A timer of Node runs at once when asked for more; a new connection after 24 days does no harm. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 /** The channel of one version of our certificates, which is closed when its last call has ended. */
 export class ChannelGeneration {
   readonly channel: grpc.Channel;
@@ -17,6 +20,8 @@ export class ChannelGeneration {
   readonly trust: Trust;
   readonly #thumbprint: string;
   readonly #calls = new Set<Call>();
+  readonly #onServerExpired: () => void;
+  #serverEnds: { readonly atMs: number; readonly timer: NodeJS.Timeout } | undefined;
   #retired: (() => void) | undefined;
 
   constructor(options: {
@@ -24,9 +29,17 @@ export class ChannelGeneration {
     readonly identity: TlsIdentity;
     readonly server: ExpectedServer;
     readonly channelOptions: grpc.ChannelOptions;
+    /** The certificate that a server showed has expired. */
+    readonly onServerExpired: () => void;
   }) {
     const { target, identity, server, channelOptions } = options;
-    const { servername, checkServerIdentity } = server;
+    const { servername } = server;
+    this.#onServerExpired = options.onServerExpired;
+    const checkServerIdentity: ExpectedServer["checkServerIdentity"] = (host, certificate) => {
+      const error = server.checkServerIdentity(host, certificate);
+      if (error === undefined) this.#serverEndsAt(Date.parse(certificate.valid_to) + 1000);
+      return error;
+    };
     this.trust = identity.trust;
     this.#thumbprint = identity.thumbprint;
     const context = createSecureContext(secureContextOptions(identity));
@@ -73,6 +86,7 @@ export class ChannelGeneration {
 
   /** Ends the calls, which the end of their channel would not. */
   close(): void {
+    clearTimeout(this.#serverEnds?.timer);
     for (const call of this.#calls) {
       call.cancelWithStatus(grpc.status.UNAVAILABLE, "The channel was closed.");
     }
@@ -80,6 +94,16 @@ export class ChannelGeneration {
     this.channel.close();
     this.#retired?.();
     this.#retired = undefined;
+  }
+
+  /** Of the servers behind the channel the one whose certificate ends first ends it for all. */
+  #serverEndsAt(atMs: number): void {
+    if (this.#serverEnds !== undefined && this.#serverEnds.atMs <= atMs) {
+      return;
+    }
+    clearTimeout(this.#serverEnds?.timer);
+    const timer = setTimeout(this.#onServerExpired, Math.min(atMs - Date.now(), LONGEST_TIMER_MS)).unref();
+    this.#serverEnds = { atMs, timer };
   }
 
   #ended(call: Call): void {

@@ -41,7 +41,7 @@ const OURS = ["grpc.ssl_target_name_override", "grpc.http_connect_target"];
  * a former certificate after that is cut off.
  */
 const RETIRE_MS = 10 * 60_000;
-/** The same where the former connection is one that we would not make any more: revocation is to be effective within 30 s. */
+/** The same where the former connection is one that we might not make any more: revocation is to be effective within 30 s. */
 const DISTRUST_MS = 25_000;
 
 /**
@@ -71,7 +71,7 @@ export class MutualTlsChannels {
         throw new TypeError(`The channel option ${name} is fixed by mutual TLS; leave it out.`);
       }
     }
-    this.#unfollow = identity.onChange(() => this.#retire());
+    this.#unfollow = identity.onChange(() => this.#follow());
     this.#channel = {
       createCall: (...args) => this.#generation().createCall(...args),
       getTarget: () => this.#generation().channel.getTarget(),
@@ -103,25 +103,36 @@ export class MutualTlsChannels {
 
   #generation(): ChannelGeneration {
     this.#assertOpen();
-    this.#current ??= new ChannelGeneration({
+    if (this.#current !== undefined) {
+      return this.#current;
+    }
+    const generation = new ChannelGeneration({
       target: this.target,
       identity: this.#identity,
       server: this.#server,
       channelOptions: this.#channelOptions,
+      onServerExpired: () => {
+        if (this.#current === generation) this.#retire(DISTRUST_MS);
+      },
     });
-    return this.#current;
+    this.#current = generation;
+    return generation;
+  }
+
+  #follow(): void {
+    const distrusted = this.#current !== undefined && this.#identity.trust.tightens(this.#current.trust);
+    this.#retire(distrusted ? DISTRUST_MS : RETIRE_MS);
   }
 
   /** The next call opens a channel with the certificates of now. */
-  #retire(): void {
+  #retire(afterMs: number): void {
     const former = this.#current;
     if (former === undefined) {
       return;
     }
     this.#current = undefined;
     this.#former.add(former);
-    const distrusted = this.#identity.trust.tightens(former.trust);
-    former.retire(distrusted ? DISTRUST_MS : RETIRE_MS, () => this.#former.delete(former));
+    former.retire(afterMs, () => this.#former.delete(former));
   }
 
   #assertOpen(): void {

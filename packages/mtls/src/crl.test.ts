@@ -35,6 +35,18 @@ function refusal(bytes: Uint8Array): unknown {
   }
 }
 
+/** Throws what is no refusal. */
+function passes(bytes: Uint8Array): boolean {
+  try {
+    return parseCrl(bytes).isSignedWith(ec.publicKey);
+  } catch (error) {
+    if (error instanceof CrlError) {
+      return false;
+    }
+    throw error;
+  }
+}
+
 describe("parseCrl", () => {
   test("reads a list as a CA writes it", async () => {
     const ca = await createCa();
@@ -140,16 +152,12 @@ describe("parseCrl", () => {
 
   test("lets no list pass with one byte changed or cut, and throws CrlError, nothing else", () => {
     const raw = write({ entries: [entry("05", extension("551d15", hex("0a0101")))], extensions: [number("01")] });
+    expect(passes(raw)).toBe(true);
     fc.assert(
       fc.property(fc.nat(raw.length - 1), fc.integer({ min: 1, max: 255 }), (at, change) => {
         const bytes = Buffer.from(raw);
         bytes[at] = (bytes[at] ?? 0) ^ change;
-        const error = refusal(bytes);
-        if (error === undefined) {
-          expect(parseCrl(bytes).isSignedWith(ec.publicKey)).toBe(false);
-        } else {
-          expect(error).toBeInstanceOf(CrlError);
-        }
+        expect(passes(bytes)).toBe(false);
         expect(refusal(raw.subarray(0, at))).toBeInstanceOf(CrlError);
       }),
       { numRuns: 1000 },

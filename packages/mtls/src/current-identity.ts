@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
+import type { CheckedMaterial } from "./checked-material.ts";
 import type { TlsIdentity } from "./tls-identity.ts";
-import type { CheckedMaterial, TlsMaterial } from "./tls-material.ts";
+import type { TlsMaterial } from "./tls-material.ts";
 import type { Trust } from "./trust.ts";
 
 /** An identity whose certificates can be replaced as a whole. */

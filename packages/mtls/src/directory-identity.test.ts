@@ -1,7 +1,9 @@
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { inspect } from "node:util";
+import { Worker } from "node:worker_threads";
 import { createCa } from "@zero-trust/testkit";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type TlsFolder, tlsFolder } from "../test/tls-folder.ts";
@@ -282,6 +284,25 @@ describe("an identity of a directory that Kubernetes mounts", () => {
     renameSync(join(folder.path, "next"), join(folder.path, "tls.key"));
     const identity = new WatchedIdentity(folder.path);
     expect(identity.material.key).toBe(first.key);
+  });
+
+  test("never mixes two versions, nor misses a deleted one, while they are swapped as it reads", async () => {
+    folder.swap(first);
+    const swapping = new Worker(new URL("../test/swap-folder.ts", import.meta.url), {
+      execArgv: ["--conditions=source"],
+      workerData: { path: folder.path, versions: [second, first] },
+    });
+    try {
+      await once(swapping, "message");
+      const identity = new WatchedIdentity(folder.path, { onEvent: (event) => events.push(event) });
+      for (let looks = 0; identity.status().reloads < 200 && looks < 50_000; looks += 1) {
+        identity.look();
+      }
+      expect(identity.status().reloads).toBeGreaterThan(20);
+      expect(rejections()).toEqual([]);
+    } finally {
+      await swapping.terminate();
+    }
   });
 
   test("takes a directory that is a link and points elsewhere at once", () => {

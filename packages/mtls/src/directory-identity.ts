@@ -1,7 +1,8 @@
+import { type CheckedMaterial, checkedMaterial, type Lifetime } from "./checked-material.ts";
 import { CurrentIdentity, guarded } from "./current-identity.ts";
 import { lookAtTlsDirectory, type TlsDirectoryLook, tlsDirectoryNames } from "./tls-directory.ts";
 import type { TlsIdentity } from "./tls-identity.ts";
-import { type CheckedMaterial, checkedMaterial, type Lifetime, TlsIdentityError } from "./tls-material.ts";
+import { TlsIdentityError } from "./tls-material.ts";
 
 /** What becomes of the files of a {@link DirectoryIdentity}. */
 export type TlsIdentityEvent =
@@ -124,6 +125,13 @@ export class WatchedIdentity extends CurrentIdentity implements DirectoryIdentit
   /** Reads the files and does what is to be done about them. */
   look(): void {
     const look = lookAtTlsDirectory(this.#directory);
+    if (look.isSteady) {
+      this.#consider(look);
+    }
+    this.#warn();
+  }
+
+  #consider(look: TlsDirectoryLook): void {
     // A whole folder is swapped when it is complete; single files are being written until they stay as they are.
     const settled = look.folder !== this.#last.folder || look.digest === this.#last.digest;
     this.#last = look;
@@ -132,7 +140,6 @@ export class WatchedIdentity extends CurrentIdentity implements DirectoryIdentit
     } else if (settled) {
       this.#take(look);
     }
-    this.#warn();
   }
 
   #take(look: TlsDirectoryLook): void {

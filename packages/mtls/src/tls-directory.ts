@@ -10,12 +10,14 @@ export interface TlsDirectoryLook {
   /** The same for the same bytes, or the same failure. */
   readonly digest: string;
   readonly texts: TlsMaterial | TlsIdentityError;
+  /** Whether the folder stayed where it was: otherwise the look says nothing. */
+  readonly isSteady: boolean;
 }
 
 const FILES = { cert: "tls.crt", key: "tls.key", ca: "ca.crt", crl: "ca.crl" } as const;
 /** What Kubernetes swaps to change all files of a mounted secret at once; the files are links through it. */
 const KUBERNETES_VERSION = "..data";
-/** How often a folder may be swapped under our reading before that is a failure. */
+/** How often a folder may be swapped under our reading before that is for the next look. */
 const TRIES = 3;
 
 /** What the files of a directory are called in an error: by the path that its owner knows. */
@@ -34,9 +36,11 @@ export function lookAtTlsDirectory(directory: string): TlsDirectoryLook {
   for (let tries = 1; ; tries += 1) {
     const folder = folderOf(directory);
     const texts = readAll(folder, names);
-    // Links are followed once and for all files: one that is swapped in between would mix two versions.
-    if (folder === folderOf(directory) || tries === TRIES) {
-      return { folder, texts, digest: digestOf(texts) };
+    // Links are followed once and for all files: one that is swapped in between would mix two versions. The version before may be
+    // deleted while it is read.
+    const isSteady = folder === folderOf(directory);
+    if (isSteady || tries === TRIES) {
+      return { folder, texts, digest: digestOf(texts), isSteady };
     }
   }
 }

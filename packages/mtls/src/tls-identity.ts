@@ -1,5 +1,6 @@
+import { checkedMaterial } from "./checked-material.ts";
 import { CurrentIdentity } from "./current-identity.ts";
-import { checkedMaterial, type TlsMaterial, type TlsMaterialNames } from "./tls-material.ts";
+import type { TlsMaterial, TlsMaterialNames } from "./tls-material.ts";
 import type { Trust } from "./trust.ts";
 
 export {

@@ -267,4 +267,22 @@ describe("channels whose certificate is replaced", () => {
     expect(echo.metadata).toHaveLength(1);
     channels.close();
   });
+
+  test("use no connection longer than the server's certificate is good", async () => {
+    const server = identityFromMemory(await ca.issue({ spiffeId: paymentId, notAfter: new Date(Date.now() + 2000) }));
+    await using echo = await echoServer({ identity: server });
+    const channels = mutualTlsChannels({
+      identity: identityFromMemory(order),
+      target: `127.0.0.1:${echo.port}`,
+      serverId: paymentId,
+    });
+    expect(await callEcho(channels.channel())).toEqual(ok);
+    server.replace(payment);
+    expect(await callEcho(channels.channel())).toEqual(ok);
+    expect(new Set(echo.connections).size).toBe(1);
+    await until(() => echo.door.connections === 0);
+    expect(await callEcho(channels.channel())).toEqual(ok);
+    expect(new Set(echo.connections).size).toBe(2);
+    channels.close();
+  });
 });
