@@ -2,26 +2,33 @@ import { createHash, randomBytes } from "node:crypto";
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { newApiKey, newKeyEncryptionKey, newSigningKey, sealSigningKeys } from "@zero-trust/auth/issue";
-import { createCa, type TestCa } from "@zero-trust/testkit";
 import { exportJWK, generateKeyPair } from "jose";
-import { audiences, spiffeIdOf, type Workload, workloads } from "./names.ts";
+import { audiences, spiffeIdOf, trustDomain, type Workload, workloads } from "./names.ts";
+import { trustBundleOf } from "./pki/authority.ts";
+import { initPki } from "./pki/init.ts";
+import { issue } from "./pki/issue.ts";
+import type { TlsFiles } from "./pki/tls-folder.ts";
 
 /** The secrets of a throwaway deployment, as their holders got them. */
 export interface Deployment {
   readonly folder: string;
-  readonly ca: TestCa;
+  /** The roots that every workload trusts, PEM. */
+  readonly ca: { readonly ca: string };
   /** reporting's API key for payment. */
   readonly apiKey: string;
   /** The signing keys of order-service and storefront for payment. */
   readonly signing: Readonly<Record<"order-service" | "storefront", { readonly id: string; readonly secret: string }>>;
   /** partner's client secret at the issuer. */
   readonly partnerSecret: string;
-  /** The folder of a workload's `tls.crt`, `tls.key` and `ca.crt`. */
+  /** The folder of a workload's `tls.crt`, `tls.key`, `ca.crt` and `ca.crl`. */
   tlsFolder(workload: Workload): string;
+  /** What `pnpm zt pki` calls PKI: with it a running deployment's certificates can be renewed and revoked. */
+  readonly pki: string;
 }
 
 const readable = { mode: 0o644 };
 const secret = { mode: 0o600 };
+const LEAF_LIFE_MS = 24 * 3_600_000;
 
 /**
  * Writes a whole deployment into an empty folder: PKI, grants, API keys, signing keys, clients of the issuer.
@@ -39,13 +46,14 @@ export async function writeDeployment(folder: string): Promise<Deployment> {
   };
   for (const service of ["issuer", "order", "payment"]) mkdirSync(join(folder, service), { recursive: true });
 
-  const ca = await createCa();
+  const pki = join(folder, "pki-authority");
+  const nowMs = Date.now();
+  const index = await initPki({ pki }, { trustDomain, nowMs });
   for (const workload of workloads) {
-    const { cert, key, ca: root } = await ca.issue({ spiffeId: spiffeIdOf(workload) });
-    mkdirSync(tlsFolder(workload), { recursive: true });
-    write(`pki/${workload}/tls.crt`, cert);
-    write(`pki/${workload}/tls.key`, key, secret);
-    write(`pki/${workload}/ca.crt`, root);
+    await issue(
+      { pki },
+      { workload, folder: tlsFolder(workload), lifeMs: LEAF_LIFE_MS, nowMs, stage: stagePlainFiles },
+    );
   }
 
   for (const service of ["order", "payment"]) {
@@ -81,7 +89,17 @@ export async function writeDeployment(folder: string): Promise<Deployment> {
   const jwk = { ...(await exportJWK(privateKey)), kid: randomBytes(8).toString("hex"), alg: "ES256", use: "sig" };
   write("issuer/signing-jwks.json", { keys: [jwk] }, secret);
 
-  return { folder, ca, apiKey: forPayment.key, signing, partnerSecret, tlsFolder };
+  return { folder, ca: { ca: trustBundleOf(index) }, apiKey: forPayment.key, signing, partnerSecret, tlsFolder, pki };
+}
+
+/** Files and no links: what is copied into a volume or a test's folder is a copy. */
+function stagePlainFiles(folder: string, files: TlsFiles) {
+  const publish = () => {
+    for (const [name, content] of Object.entries(files)) {
+      writeFileSync(join(folder, name), content, name === "tls.key" ? secret : readable);
+    }
+  };
+  return { publish, discard: () => undefined };
 }
 
 function apiKeyRecord(key: { readonly id: string; readonly sha256: string }, audience: string, scope: string) {

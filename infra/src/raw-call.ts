@@ -15,12 +15,17 @@ export function rawCall({ channels, ...call }: RawCall & { readonly channels: Mu
   return send(new Client(channels.target, credentials.createInsecure(), options), call);
 }
 
-/** Makes a call over TLS to a server of this CA, without a certificate of our own. */
-export async function withoutCertificate(target: string, ca: string, call: RawCall): Promise<Buffer> {
+/** Makes a call over TLS to a server of this CA, with whatever certificate, or with none. */
+export async function carelessCall(
+  target: string,
+  shows: { readonly ca: string; readonly cert?: string; readonly key?: string },
+  call: RawCall,
+): Promise<Buffer> {
   const anyName = { checkServerIdentity: () => undefined };
   // Node deprecates TLS to a bare address, so there has to be a name, whichever.
   const options = { "grpc.ssl_target_name_override": "anybody.production.internal" };
-  const client = new Client(target, credentials.createSsl(Buffer.from(ca), null, null, anyName), options);
+  const [ca, key, cert] = [shows.ca, shows.key, shows.cert].map((pem) => (pem === undefined ? null : Buffer.from(pem)));
+  const client = new Client(target, credentials.createSsl(ca, key, cert, anyName), options);
   return send(client, call).finally(() => client.close());
 }
 

@@ -149,6 +149,23 @@ describe("a server whose revocation list is replaced", () => {
     channel.close();
   });
 
+  test("cuts off what runs on the connections of before when their time is over, and nothing on those made since", async () => {
+    const identity = identityFromMemory(listed);
+    const release = Promise.withResolvers<void>();
+    await using echo = await echoServer({ identity, before: () => release.promise, drainMs: 500 });
+    const channel = carelessChannel(echo.port, order);
+    const before = callEcho(channel, new grpc.Metadata(), 30_000);
+    await until(() => echo.metadata.length === 1);
+    identity.replace(await revocation(await ca.issue({ spiffeId: orderId })));
+    const since = callEcho(channel, new grpc.Metadata(), 30_000);
+    await until(() => echo.metadata.length === 2);
+    expect((await before).code).not.toBe(grpc.status.OK);
+    await until(() => echo.door.connections === 1);
+    release.resolve();
+    expect(await since).toEqual(ok);
+    channel.close();
+  });
+
   test("tells nobody to go for a list that says nothing new", async () => {
     const identity = identityFromMemory(listed);
     await using echo = await echoServer({ identity });
