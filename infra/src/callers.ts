@@ -5,14 +5,31 @@ import {
   connect,
   type TokenSource,
 } from "@zero-trust/auth/client";
-import { httpsAgent, identityFromDirectory, type MutualTlsChannels, mutualTlsChannels } from "@zero-trust/mtls";
+import {
+  httpsAgent,
+  identityFromDirectory,
+  type MutualTlsChannels,
+  mutualTlsChannels,
+  type TlsIdentity,
+} from "@zero-trust/mtls";
 import { audiences, spiffeIdOf, type Workload } from "./names.ts";
 import type { Stack } from "./stack.ts";
+
+const identities = new WeakMap<Stack, Map<Workload, TlsIdentity>>();
+
+/** One for the channels and the tokens of a workload, so that a token is bound to the certificate that it is shown with. */
+function identityOf(stack: Stack, workload: Workload): TlsIdentity {
+  const known = identities.get(stack) ?? new Map<Workload, TlsIdentity>();
+  identities.set(stack, known);
+  const identity = known.get(workload) ?? identityFromDirectory(stack.deployment.tlsFolder(workload));
+  known.set(workload, identity);
+  return identity;
+}
 
 /** The way from one workload to one service of the stack. */
 export function channelsTo(stack: Stack, from: Workload, service: "order" | "payment"): MutualTlsChannels {
   return mutualTlsChannels({
-    identity: identityFromDirectory(stack.deployment.tlsFolder(from)),
+    identity: identityOf(stack, from),
     target: `127.0.0.1:${stack[service].port}`,
     serverId: spiffeIdOf(`${service}-service`),
   });
@@ -25,7 +42,7 @@ export function tokensOf(
   service: "order" | "payment",
   scopes: readonly string[],
 ): TokenSource {
-  const identity = identityFromDirectory(stack.deployment.tlsFolder(client));
+  const identity = identityOf(stack, client);
   return clientCredentials({
     tokenEndpoint: new URL(`https://127.0.0.1:${stack.issuer.port}/oauth/token`),
     agent: httpsAgent({ identity, serverId: spiffeIdOf("issuer") }),

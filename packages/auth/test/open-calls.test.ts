@@ -38,7 +38,10 @@ const kinds: readonly (readonly [string, (client: Client, ended: (error: Service
     "a bidirectional stream",
     (client, ended) => {
       const call = client.makeBidiStreamRequest(path("PingEach"), bytes, bytes, deadline());
-      call.on("error", ended).on("end", () => ended(null)).resume();
+      call
+        .on("error", ended)
+        .on("end", () => ended(null))
+        .resume();
       call.write(pingBytes());
     },
   ],
@@ -57,10 +60,7 @@ describe("a call that runs", () => {
     const open = [await server.channels("order-service", revoked), await server.channels("reporting")] as const;
     const [ended, goesOn] = open.map((channels) => outcome(channels, begin));
     await vi.waitUntil(() => server.held.length === 2, wait);
-    const lists = [
-      await ca.crl({ issuer: "root" }),
-      await ca.crl({ issuer: "intermediate", revoked: [revoked.cert] }),
-    ];
+    const lists = [await ca.crl({ issuer: "root" }), await ca.crl({ issuer: "intermediate", revoked: [revoked.cert] })];
     const { cert, key, ca: root } = server.identity.material;
     server.identity.replace({ cert, key, ca: root, crl: lists.join("") });
 

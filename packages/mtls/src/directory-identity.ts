@@ -1,6 +1,11 @@
 import { type CheckedMaterial, checkedMaterial, type Lifetime } from "./checked-material.ts";
 import { CurrentIdentity, guarded } from "./current-identity.ts";
-import { lookAtTlsDirectory, type TlsDirectoryLook, tlsDirectoryNames } from "./tls-directory.ts";
+import {
+  firstLookAtTlsDirectory,
+  lookAtTlsDirectory,
+  type TlsDirectoryLook,
+  tlsDirectoryNames,
+} from "./tls-directory.ts";
 import type { TlsIdentity } from "./tls-identity.ts";
 import { TlsIdentityError } from "./tls-material.ts";
 
@@ -91,7 +96,7 @@ export class WatchedIdentity extends CurrentIdentity implements DirectoryIdentit
 
   constructor(directory: string, options: DirectoryIdentityOptions = {}) {
     const now = options.now ?? Date.now;
-    const look = lookAtTlsDirectory(directory);
+    const look = firstLookAtTlsDirectory(directory);
     super(check(look, directory, now()));
     this.#directory = directory;
     this.#options = options;

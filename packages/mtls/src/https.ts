@@ -61,7 +61,7 @@ export function mutualTlsHttpsServer(options: MutualTlsHttpsServerOptions, liste
 
 /** What an agent takes in a request's options besides Node's own. */
 export interface CertificateChoice {
-  /** Base64url SHA-256 of the certificate to show; the current one unless it is one of the last few. */
+  /** Base64url SHA-256 of the certificate to show, one of the last few; the current one unless given. */
   readonly certificateThumbprint?: string;
 }
 
@@ -126,7 +126,11 @@ class MutualTlsAgent extends Agent {
 
   #thumbprint(options?: CertificateChoice): string {
     const { certificateThumbprint = "" } = options ?? {};
-    return this.#contexts.has(certificateThumbprint) ? certificateThumbprint : this.#identity.thumbprint;
+    if (certificateThumbprint !== "" && !this.#contexts.has(certificateThumbprint)) {
+      // What came of it would be bound to another certificate, and refused where this one is shown.
+      throw new Error("The agent has no such certificate, or no longer: make it with the identity of the channels.");
+    }
+    return certificateThumbprint || this.#identity.thumbprint;
   }
 
   #follow(): void {

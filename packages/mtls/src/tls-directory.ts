@@ -17,8 +17,8 @@ export interface TlsDirectoryLook {
 const FILES = { cert: "tls.crt", key: "tls.key", ca: "ca.crt", crl: "ca.crl" } as const;
 /** What Kubernetes swaps to change all files of a mounted secret at once; the files are links through it. */
 const KUBERNETES_VERSION = "..data";
-/** How often a folder may be swapped under our reading before that is for the next look. */
-const TRIES = 3;
+/** A folder that is swapped so often under our reading is not a TLS directory. */
+const TRIES = 10;
 
 /** What the files of a directory are called in an error: by the path that its owner knows. */
 export function tlsDirectoryNames(directory: string): TlsMaterialNames {
@@ -32,15 +32,19 @@ export function tlsDirectoryNames(directory: string): TlsMaterialNames {
 
 /** Reads `tls.crt`, `tls.key`, `ca.crt` and, if there is one, `ca.crl`: all from one version of the directory. */
 export function lookAtTlsDirectory(directory: string): TlsDirectoryLook {
-  const names = tlsDirectoryNames(directory);
+  // Links are followed once and for all files: one that is swapped in between would mix two versions.
+  const folder = folderOf(directory);
+  const texts = readAll(folder, tlsDirectoryNames(directory));
+  // The version before may be deleted while it is read.
+  return { folder, texts, digest: digestOf(texts), isSteady: folder === folderOf(directory) };
+}
+
+/** Looks until a look is steady, within reason. */
+export function firstLookAtTlsDirectory(directory: string): TlsDirectoryLook {
   for (let tries = 1; ; tries += 1) {
-    const folder = folderOf(directory);
-    const texts = readAll(folder, names);
-    // Links are followed once and for all files: one that is swapped in between would mix two versions. The version before may be
-    // deleted while it is read.
-    const isSteady = folder === folderOf(directory);
-    if (isSteady || tries === TRIES) {
-      return { folder, texts, digest: digestOf(texts), isSteady };
+    const look = lookAtTlsDirectory(directory);
+    if (look.isSteady || tries === TRIES) {
+      return look;
     }
   }
 }

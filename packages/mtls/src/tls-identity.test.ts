@@ -123,6 +123,13 @@ describe("identityFromMemory", () => {
     ["signed by itself", () => ca.issue({ spiffeId, selfSigned: true }), /leads to none of the roots/],
     ["signed by a leaf", () => ca.issue({ spiffeId, issuedByLeaf: true }), /leads to none of the roots/],
     [
+      "signed by a leaf that may certify",
+      () => ca.issue({ spiffeId, issuedByLeaf: "with keyCertSign" }),
+      /leads to none of the roots/,
+    ],
+    ["with a forged signature", () => ca.issue({ spiffeId, forged: true }), /leads to none of the roots/],
+    ["with four intermediates", () => ca.issue({ spiffeId, intermediates: 4 }), /has more than 3 intermediates/],
+    [
       "whose chain is longer than the CA allows",
       () => ca.issue({ spiffeId, extraIntermediate: true }),
       /more .* allows/,
@@ -242,6 +249,22 @@ describe("identityFromMemory", () => {
     expect(() => identityFromMemory({ ...two, crl })).toThrow(/holds no CRL of "CN=Strange Root"/);
     const both = crl + (await stranger.crl({ issuer: "root" }));
     expect(identityFromMemory({ ...two, crl: both }).material.crl).toBe(both);
+  });
+
+  test("takes a list for each of two roots of one name", async () => {
+    const two = { ...good, ca: good.ca + double.ca };
+    const crl = await ca.crls();
+    expect(() => identityFromMemory({ ...two, crl })).toThrow(/holds no CRL of "CN=Test Root"/);
+    const both = crl + (await double.crl({ issuer: "root" }));
+    expect(identityFromMemory({ ...two, crl: both }).material.crl).toBe(both);
+  });
+
+  test("refuses a list of a CA that may sign none", async () => {
+    const strict = await createCa({ name: "Strict", withoutCrlSign: true });
+    const material = { ...(await strict.issue({ spiffeId })), crl: await strict.crls() };
+    expect(() => identityFromMemory(material)).toThrow(
+      /of "CN=Strict Intermediate", which may not sign CRLs \(key usage cRLSign\)/,
+    );
   });
 
   test("takes the list of an intermediate that is in the bundle", async () => {

@@ -61,6 +61,13 @@ describe("an identity with revocation lists", () => {
     expect(await handshake(context, bySecond)).toBe("served");
   });
 
+  test("has Node tell two roots of one name apart", async () => {
+    const double = await createCa();
+    const lists = (await ca.crls()) + (await double.crl({ issuer: "root" }));
+    const context = contextOf({ ...server, ca: ca.ca + double.ca, crl: lists });
+    expect(await handshake(context, client)).toBe("served");
+  });
+
   // How Node works: the reason for a list of every CA, and for checking that at the start.
   test("has Node refuse all of an intermediate that has no list", async () => {
     const context = contextOf({ ...server, crl: await ca.crls() });

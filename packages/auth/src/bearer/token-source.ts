@@ -16,7 +16,7 @@ export interface TokenSource {
 export interface ClientCredentialsOptions {
   /** `https://…/oauth/token` */
   readonly tokenEndpoint: URL;
-  /** Our certificate, and whom the server has to be: an agent of `@zero-trust/mtls`. */
+  /** Our certificate, and whom the server has to be: `httpsAgent()` of `@zero-trust/mtls`, of the identity of the channels. */
   readonly agent: Agent;
   readonly clientId: string;
   /** The secret, for clients that have one; without, the certificate authenticates us (RFC 8705 §2). */
