@@ -1,6 +1,7 @@
 /**
  * Prints `N passed, N failed`, summed over the vitest reports of all packages. A package that has tests and no
- * report counts as one failure: its tests did not run. With `--e2e`, the end-to-end report must be there too.
+ * report counts as one failure: its tests did not run. With `--e2e` or `--interop`, the report of that run must be there
+ * too.
  */
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -19,7 +20,9 @@ const packages = globSync([
 const hasTests = (folder: string): boolean =>
   globSync(`${folder}/{src,test,examples,attacks,interop}/**/*.test.ts`).length > 0;
 const expected = packages.filter(hasTests).map((folder) => join(folder, ".vitest/report.json"));
-if (process.argv.includes("--e2e")) expected.push("test/.vitest/e2e.json");
+for (const run of ["e2e", "interop"]) {
+  if (process.argv.includes(`--${run}`)) expected.push(`test/.vitest/${run}.json`);
+}
 
 let passed = 0;
 let failed = 0;

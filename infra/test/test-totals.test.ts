@@ -54,6 +54,16 @@ describe("test totals", () => {
     expect({ status, stdout }).toEqual({ status: 1, stdout: "3 passed, 1 failed\n" });
   });
 
+  it.each(["e2e", "interop"])("counts the run of %s where it is asked for, and its absence as a failure", (run) => {
+    packageWithTests("test");
+    write("test/.vitest/report.json", { success: true, numPassedTests: 3, numFailedTests: 0 });
+    const total = () =>
+      spawnSync(process.execPath, [program, `--${run}`], { cwd: repository, encoding: "utf8" }).stdout;
+    expect(total()).toBe("3 passed, 1 failed\n");
+    write(`test/.vitest/${run}.json`, { success: true, numPassedTests: 4, numFailedTests: 0 });
+    expect(total()).toBe("7 passed, 0 failed\n");
+  });
+
   it("does not take no tests at all for success", () => {
     const { status, stdout } = spawnSync(process.execPath, [program], { cwd: repository, encoding: "utf8" });
     expect({ status, stdout }).toEqual({ status: 1, stdout: "0 passed, 0 failed\n" });

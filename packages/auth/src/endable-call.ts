@@ -1,16 +1,11 @@
-import {
-  type Metadata,
-  ServerInterceptingCall,
-  type ServerInterceptingCallInterface,
-  type ServerListener,
-} from "@grpc/grpc-js";
+import { ServerInterceptingCall, type ServerInterceptingCallInterface, type ServerListener } from "@grpc/grpc-js";
 
 type PartialStatusObject = Parameters<ServerInterceptingCallInterface["sendStatus"]>[0];
 type InnerListener = Parameters<ServerInterceptingCallInterface["start"]>[0];
 
 /**
- * A call that can be ended from here while its handler runs: the caller gets the status, the handler hears that the call was
- * cancelled, and nothing that it still says goes out.
+ * A call that can be ended from here while its handler runs: the caller gets the status, and the handler hears that the call was
+ * cancelled. What it still says then is dropped by grpc-js, as after any status.
  */
 export class EndableCall extends ServerInterceptingCall {
   readonly #wire: ServerInterceptingCallInterface;
@@ -33,17 +28,5 @@ export class EndableCall extends ServerInterceptingCall {
   override start(handler: InnerListener): void {
     this.#handler = handler;
     super.start(handler);
-  }
-
-  override sendMetadata(metadata: Metadata): void {
-    if (!this.#ended) super.sendMetadata(metadata);
-  }
-
-  override sendMessage(...args: Parameters<ServerInterceptingCallInterface["sendMessage"]>): void {
-    if (!this.#ended) super.sendMessage(...args);
-  }
-
-  override sendStatus(status: PartialStatusObject): void {
-    if (!this.#ended) super.sendStatus(status);
   }
 }

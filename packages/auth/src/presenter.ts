@@ -6,8 +6,8 @@ export interface AttemptFacts {
   readonly path: string;
   /** The serialized request message, as it goes over the wire; resolves when the caller has sent it. */
   readonly message: () => Promise<Uint8Array>;
-  /** Of the certificate that this attempt's connection shows: base64url SHA-256 of its DER, `x5t#S256` (RFC 8705 §3.1). */
-  readonly certificateThumbprint: string;
+  /** Of the certificate that the connection shows, where it is known: base64url SHA-256 of its DER, `x5t#S256` (RFC 8705 §3.1). */
+  readonly certificateThumbprint?: string;
 }
 
 /** Presents one kind of credential: what `apiKey()`, `bearer()` and `hmac()` of the client side return. */

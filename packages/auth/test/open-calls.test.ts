@@ -1,3 +1,4 @@
+import * as http2 from "node:http2";
 import { type Client, type ServiceError, status } from "@grpc/grpc-js";
 import { createCa } from "@zero-trust/testkit";
 import { describe, expect, test, vi } from "vitest";
@@ -61,9 +62,9 @@ describe("a call that runs", () => {
     const [ended, goesOn] = open.map((channels) => outcome(channels, begin));
     await vi.waitUntil(() => server.held.length === 2, wait);
     const lists = [await ca.crl({ issuer: "root" }), await ca.crl({ issuer: "intermediate", revoked: [revoked.cert] })];
-    const { cert, key, ca: root } = server.identity.material;
-    server.identity.replace({ cert, key, ca: root, crl: lists.join("") });
+    server.identity.replace({ ...server.identity.material, key: server.identity.material.key, crl: lists.join("") });
 
+    // Also when the handler goes on as if nothing had happened.
     expect(await ended).toBe("UNAUTHENTICATED PEER_INVALID");
     await vi.waitUntil(() => server.held[0]?.cancelled, wait);
     expect(server.held[1]?.cancelled).toBe(false);
@@ -73,8 +74,6 @@ describe("a call that runs", () => {
       { found: "ended", client: "order-service", reason: "PEER_INVALID" },
     ]);
     expect(server.events.at(-1)?.cause).toMatch(/revoked/);
-    // What the handler says after the end is not heard, and hurts nobody.
-    server.held[0]?.emit("error", { code: status.OK, details: "" });
     for (const channels of open) channels.close();
     expect(await goesOn).toBe("UNAVAILABLE");
   });
@@ -88,5 +87,33 @@ describe("a call that runs", () => {
     // Good through the second that notAfter names, then at most a second until it is looked at, and some for this machine.
     expect(Date.now() - notAfter.getTime()).toBeGreaterThanOrEqual(1000);
     expect(server.events.map((event) => event.outcome)).toEqual(["allowed", "ended"]);
+  });
+
+  test("is ended for its handler though the caller does not read, before its connection is cut off", async () => {
+    await using server = await startPingServer(ca, { policies, grants, credentials: [], holding: true });
+    const revoked = await ca.issue({ spiffeId: idOf("order-service") });
+    const session = http2.connect(`https://${server.target}`, {
+      ...revoked,
+      servername: "ping-service.production.internal",
+    });
+    const message = pingBytes({ text: "x".repeat(100) });
+    const request = session.request({
+      ":method": "POST",
+      ":path": path("PingMany"),
+      "content-type": "application/grpc",
+      te: "trailers",
+    });
+    request.on("error", () => undefined).end(Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), message]));
+    await vi.waitUntil(() => server.held.length === 1, wait);
+    let connections = 0;
+    server.held[0]?.once("cancelled", () => {
+      connections = server.connections;
+    });
+    const lists = [await ca.crl({ issuer: "root" }), await ca.crl({ issuer: "intermediate", revoked: [revoked.cert] })];
+    server.identity.replace({ ...server.identity.material, key: server.identity.material.key, crl: lists.join("") });
+    await vi.waitUntil(() => server.held[0]?.cancelled, wait);
+    expect(connections).toBe(1);
+    await vi.waitUntil(() => server.connections === 0, wait);
+    session.destroy();
   });
 });

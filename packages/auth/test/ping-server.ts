@@ -8,6 +8,7 @@ import {
   type ServerWritableStream,
   type ServiceDefinition,
   type sendUnaryData,
+  status,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import {
@@ -85,6 +86,8 @@ export interface PingServer extends AsyncDisposable {
   readonly held: ServerSurfaceCall[];
   /** `host:port` */
   readonly target: string;
+  /** How many connections the server has. */
+  readonly connections: number;
   /** What the server shows and trusts. */
   readonly identity: MemoryIdentity;
   /** Channels of a workload, with a certificate of its own unless given. */
@@ -100,8 +103,11 @@ export async function startPingServer(
   const seen: string[] = [];
   const held: ServerSurfaceCall[] = [];
   const isHeld = (call: ServerSurfaceCall): boolean => {
-    if (options.holding === true) held.push(call);
-    return options.holding === true;
+    if (options.holding !== true) return false;
+    held.push(call);
+    // As if nothing had happened.
+    call.once("cancelled", () => call.emit("error", { code: status.OK, details: "late" }));
+    return true;
   };
   const guard = protect({ trustDomain, onDecision: (event) => void events.push(event), ...options });
   const server = new Server({ interceptors: [guard] });
@@ -113,7 +119,11 @@ export async function startPingServer(
       callback(null, create(PingResponseSchema, { text: call.request.text, client: identityOf(call.metadata).client }));
     },
     PingMany: (call: ServerWritableStream<PingManyRequest, PingManyResponse>) => {
-      if (isHeld(call)) return;
+      if (isHeld(call)) {
+        // More than the window of a caller who does not read.
+        call.write(create(PingManyResponseSchema, { text: call.request.text.repeat(9_000) }));
+        return;
+      }
       for (let index = 0; index < call.request.count; index += 1) {
         call.write(create(PingManyResponseSchema, { text: call.request.text, index }));
       }
@@ -131,7 +141,12 @@ export async function startPingServer(
       call.on("end", () => callback(null, create(PingSumResponseSchema, { count })));
     },
     PingEach: (call: ServerDuplexStream<PingEachRequest, PingEachResponse>) => {
-      if (isHeld(call)) return;
+      if (isHeld(call)) {
+        const answer = create(PingEachResponseSchema, { text: "hello" });
+        call.write(answer);
+        call.prependOnceListener("cancelled", () => call.write(answer));
+        return;
+      }
       call.on("data", ({ text }: PingEachRequest) => {
         if (options.throwing === true) throw new Error("a handler's defect");
         call.write(create(PingEachResponseSchema, { text }));
@@ -151,6 +166,9 @@ export async function startPingServer(
     held,
     target: `127.0.0.1:${port}`,
     identity,
+    get connections() {
+      return listener.connections;
+    },
     async channels(from, material) {
       const channels = mutualTlsChannels({
         identity: identityFromMemory(material ?? (await ca.issue({ spiffeId: idOf(from) }))),

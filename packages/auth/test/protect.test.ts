@@ -74,11 +74,7 @@ const withKey = (channels: Awaited<ReturnType<PingServer["channels"]>>, text = k
 const withSignature = (channels: Awaited<ReturnType<PingServer["channels"]>>) =>
   connect({ channels, credentials: [hmac({ keyId: signing.id, secret: signing.secret })] });
 const presentSignature = (path = pingPath) =>
-  hmac({ keyId: signing.id, secret: signing.secret }).present({
-    path,
-    message: async () => pingBytes(),
-    certificateThumbprint: "",
-  });
+  hmac({ keyId: signing.id, secret: signing.secret }).present({ path, message: async () => pingBytes() });
 
 describe("the peer", () => {
   test("is let in by its grants, and is the client that they name", async () => {

@@ -19,13 +19,14 @@ test("a certificate that is replaced takes new tokens along, and no call fails",
   const tokens = await createTokenIssuer({ issuer: "https://issuer.production.internal" });
   const keys = { getKey: createLocalJWKSet(tokens.jwks), isReady: () => true, close: () => undefined };
   await using issuer = await startIssuerServer(ca);
-  issuer.answer = async (req, res) => {
+  const answer = async (...[req, res]: Parameters<typeof issuer.answer>) => {
     if (!(req.socket instanceof TLSSocket)) throw new TypeError("not TLS");
     const { thumbprint } = peerOfSocket(req.socket, { trustDomain: "production.internal" });
     const claims = { aud: audience, sub: "order-service", client_id: "order-service", scope: "read:test" };
     const token = await tokens.sign({ ...claims, cnf: { "x5t#S256": thumbprint } });
     json({ access_token: token, token_type: "Bearer", expires_in: 300 })(req, res);
   };
+  issuer.answer = (req, res) => void answer(req, res);
   await using pings = await startPingServer(ca, {
     policies,
     grants: { current: () => new Map() },

@@ -87,6 +87,12 @@ describe("parseCrl", () => {
     expect(crl.isSignedWith(generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey)).toBe(false);
   });
 
+  test("takes a signature of another algorithm than the list says for none", () => {
+    // Without a hash to go by, OpenSSL would take the usual one of the key.
+    const confused = parseCrl(write({ algorithm: sequence(der(6, hex("2b6570"))) }));
+    expect(confused.isSignedWith(ec.publicKey)).toBe(false);
+  });
+
   test("reads version 1, which has no number", () => {
     const crl = parseCrl(write({ version: [], entries: [entry("05"), entry("0600")] }));
     expect([...crl.revoked]).toEqual(["05", "0600"]);

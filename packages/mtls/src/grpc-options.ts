@@ -2,8 +2,6 @@ import type { ChannelOptions, ServerOptions } from "@grpc/grpc-js";
 
 /** No message of these services is near it; what is larger was not meant for them. Bytes. */
 const MAX_MESSAGE_BYTES = 1024 * 1024;
-/** Of one call, in either direction: credentials take about 3 KiB (a token of 1-2 KiB and a signature). Bytes. */
-const MAX_METADATA_BYTES = 16 * 1024;
 /** HTTP/2 leaves it open (2^32 - 1), and every stream costs memory before anybody is authenticated (RFC 9113 §6.5.2). */
 const MAX_STREAMS_PER_CONNECTION = 100;
 /** In MB: every stream of a connection with one message of full size; grpc-js would set no bound. */
@@ -48,7 +46,6 @@ export function hardenedServerOptions(overrides: ServerOptions = {}): ServerOpti
 export const CHANNEL_DEFAULTS: ChannelOptions = {
   "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
   "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
-  "grpc.max_metadata_size": MAX_METADATA_BYTES,
   // A server that vanished without a word is noticed while calls wait for it.
   "grpc.keepalive_time_ms": KEEPALIVE_TIME_MS,
   "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,

@@ -3,7 +3,7 @@ export interface TlsMaterial {
   /** The leaf, followed by its intermediates. */
   readonly cert: string;
   readonly key: string;
-  /** The root certificates that peers are verified with. */
+  /** The root certificates that peers are verified with; and intermediates that have a list in `crl` and are not in `cert`. */
   readonly ca: string;
   /**
    * Revocation lists with the label `X509 CRL`, one after the other. None: nothing is revoked. One: every chain of a peer needs one

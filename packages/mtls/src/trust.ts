@@ -23,7 +23,13 @@ export interface Trust {
 /** A certificate, and what a CRL and an issuer know it by. */
 interface Known extends CertificateFields {
   readonly certificate: X509Certificate;
+  /** Epoch milliseconds. */
+  readonly endsAtMs: number;
 }
+
+/** A connection is asked about each second, and its certificates stay what they are: read and verified once. */
+const knownCertificates = new WeakMap<X509Certificate, Known>();
+const verdicts = new WeakMap<X509Certificate, WeakMap<X509Certificate, boolean>>();
 
 /** What a {@link BundleTrust} is made of. */
 export interface BundleTrustOptions {
@@ -121,9 +127,9 @@ export class BundleTrust implements Trust {
     return path;
   }
 
-  #complaintOf({ certificate, issuer, serialNumber }: Known, nowMs: number): string | undefined {
+  #complaintOf({ endsAtMs, issuer, serialNumber }: Known, nowMs: number): string | undefined {
     // RFC 5280 §4.1.2.5: good through notAfter, that second included.
-    if (nowMs >= certificate.validToDate.getTime() + 1000) {
+    if (nowMs >= endsAtMs + 1000) {
       return `The certificate ${serialNumber} has expired.`;
     }
     const lists = this.#lists.filter(({ crl }) => crl.issuer === issuer);
@@ -159,11 +165,29 @@ export class BundleTrust implements Trust {
 }
 
 function known(certificate: X509Certificate): Known {
-  return { certificate, ...certificateFields(certificate.raw) };
+  let its = knownCertificates.get(certificate);
+  if (its === undefined) {
+    its = { certificate, endsAtMs: certificate.validToDate.getTime(), ...certificateFields(certificate.raw) };
+    knownCertificates.set(certificate, its);
+  }
+  return its;
 }
 
 function isIssuer(issuer: Known, of: Known): boolean {
-  return issuer.subject === of.issuer && isIssuedBy(of.certificate, issuer.certificate);
+  if (issuer.subject !== of.issuer) {
+    return false;
+  }
+  let its = verdicts.get(of.certificate);
+  if (its === undefined) {
+    its = new WeakMap();
+    verdicts.set(of.certificate, its);
+  }
+  let verdict = its.get(issuer.certificate);
+  if (verdict === undefined) {
+    verdict = isIssuedBy(of.certificate, issuer.certificate);
+    its.set(issuer.certificate, verdict);
+  }
+  return verdict;
 }
 
 /** One name and one key: a CA that was issued anew is the same CA. */

@@ -18,6 +18,7 @@ test("the example runs", async () => {
   });
   try {
     expect(await echo(channel, "hello")).toEqual(["hello", "hello", "hello", "hello"]);
+    expect(await echo(channel, "")).toEqual(["text: EMPTY"]);
   } finally {
     channel.close();
     server.forceShutdown();

@@ -1,7 +1,7 @@
 import { type Metadata, Server, status } from "@grpc/grpc-js";
 import { PingService, pingHandlers } from "@zero-trust/testkit";
 import { expect, test } from "vitest";
-import { sendBytes, startPing } from "../test/ping-server.ts";
+import { collect, sendBytes, startPing } from "../test/ping-server.ts";
 import { addService } from "./add-service.ts";
 
 test("refuses a service without a handler for every method, and names the method", () => {
@@ -24,18 +24,66 @@ test("calls handlers as methods of their object", async () => {
   expect(await server.client.ping({})).toMatchObject({ text: "kept" });
 });
 
-test("answers the caller even if the report of a failure fails", async () => {
-  await using server = await startPing(
-    {
-      ping: () => {
-        throw new Error("password=hunter2");
-      },
+test.each([
+  [
+    "throws",
+    () => {
+      throw new Error("disk full");
     },
-    {
-      onError: () => {
-        throw new Error("disk full");
-      },
-    },
-  );
+  ],
+  ["rejects", () => Promise.reject(new Error("disk full"))],
+])("answers the caller even if the report of a failure %s", async (_how, onError) => {
+  const ping = (): never => {
+    throw new Error("password=hunter2");
+  };
+  // oxlint-disable-next-line typescript/no-misused-promises -- nothing keeps a user from it
+  await using server = await startPing({ ping }, { onError });
   expect(await sendBytes(server.raw, "Ping", Buffer.alloc(0))).toMatchObject({ code: status.INTERNAL, details: "" });
 });
+
+test.each([
+  ["is none", 1 as never],
+  ["gives no iterator", { [Symbol.asyncIterator]: () => undefined } as never],
+  ["throws at once", iterating({ next: () => fail() })],
+  ["rejects", iterating({ next: () => Promise.reject(new Error("password=hunter2")) })],
+  ["yields what is no message, and throws when it is closed", iterating({ next: noMessage, return: () => fail() })],
+  [
+    "yields what is no message, and rejects when it is closed",
+    iterating({ next: noMessage, return: () => Promise.reject(new Error("password=hunter2")) }),
+  ],
+])("answers INTERNAL if what a handler returns as a stream %s", async (_what, stream) => {
+  await using server = await startPing({ pingMany: () => stream, pingEach: () => stream });
+  for (const method of ["PingMany", "PingEach"]) {
+    const answer = await sendBytes(server.raw, method, Buffer.alloc(0));
+    expect(answer).toMatchObject({ code: status.INTERNAL, details: "" });
+  }
+  expect(server.errors).toHaveLength(2);
+});
+
+test("answers INTERNAL, and reports why, if the metadata of an answer is too large to be sent", async () => {
+  await using server = await startPing({
+    ping: (_request, { responseHeaders }) => {
+      responseHeaders.set("x-large", "x".repeat(20_000));
+      return {};
+    },
+    async *pingMany(_request, { responseTrailers }) {
+      responseTrailers.set("x-large", "x".repeat(20_000));
+      yield {};
+    },
+  });
+  await expect(server.client.ping({})).rejects.toMatchObject({ code: status.INTERNAL, message: "" });
+  await expect(collect(server.client.pingMany({}))).rejects.toMatchObject({ code: status.INTERNAL, message: "" });
+  expect(server.errors).toMatchObject([{ name: "RangeError" }, { name: "RangeError" }]);
+});
+
+function fail(): never {
+  throw new Error("password=hunter2");
+}
+
+function noMessage(): Promise<IteratorResult<never>> {
+  return Promise.resolve({ done: false, value: 7 as never });
+}
+
+function iterating(iterator: AsyncIterator<never>): AsyncIterable<never> {
+  return { [Symbol.asyncIterator]: () => iterator };
+}

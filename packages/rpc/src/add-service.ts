@@ -25,7 +25,7 @@ export interface FailedCall {
 
 /** What `addService` can be told. */
 export interface AddServiceOptions {
-  /** Is given what a handler threw and the caller is not shown. What it throws itself is ignored. */
+  /** Is given what a handler threw and the caller is not shown. What it throws itself, or rejects with, is ignored. */
   readonly onError?: (error: unknown, call: FailedCall) => void;
 }
 
@@ -35,6 +35,25 @@ export interface AddServiceOptions {
  * Requests are parsed and validated after all interceptors have let the call in. A handler that throws an RpcError
  * answers with its status; whatever else it throws is INTERNAL without text for the caller, and goes to `onError`.
  * Throws a TypeError that names the method if a handler is missing.
+ *
+ * @example
+ * ```ts
+ * import { type Metadata, Server, status } from "@grpc/grpc-js";
+ * import { addService, callLimits, RpcError } from "@zero-trust/rpc";
+ * import { PingService, pingHandlers } from "@zero-trust/testkit";
+ *
+ * export const server = new Server({ interceptors: [callLimits()] });
+ * addService(server, PingService, {
+ *   ...pingHandlers<Metadata>(),
+ *   ping({ text }, { deadlineMs }) {
+ *     if (text === "") throw new RpcError(status.INVALID_ARGUMENT, "Say something.");
+ *     return { text: `${text}, until ${deadlineMs}` };
+ *   },
+ *   async *pingMany({ text, count }, { signal }) {
+ *     for (let index = 0; index < count && !signal.aborted; index += 1) yield { text, index };
+ *   },
+ * });
+ * ```
  */
 export function addService<S extends DescService>(
   server: Server,
@@ -52,16 +71,21 @@ function handleCall(method: DescMethod, handlers: object, options: AddServiceOpt
     throw new TypeError(`No handler for ${methodPath(method)}: add a function named "${method.localName}".`);
   }
   // `Handlers` has already checked at compile time that it fits the kind.
-  const target = <H>(): MethodHandler<H> => ({
-    method,
-    handler: handler.bind(handlers) as H,
-    failed: (error, context) => {
-      const chosen = statusOf(error);
-      if (chosen !== undefined) return chosen;
-      report(error, { method: methodPath(method), context }, options);
-      return { code: status.INTERNAL, details: "" };
-    },
-  });
+  const target = <H>(): MethodHandler<H> => {
+    const tell = (error: unknown, context: HandlerContext): void =>
+      void report(error, { method: methodPath(method), context }, options);
+    return {
+      method,
+      handler: handler.bind(handlers) as H,
+      report: tell,
+      failed: (error, context) => {
+        const chosen = statusOf(error);
+        const untold = chosen === undefined ? error : chosen.problem;
+        if (untold !== undefined || chosen === undefined) tell(untold, context);
+        return chosen?.status ?? { code: status.INTERNAL, details: "" };
+      },
+    };
+  };
   switch (method.methodKind) {
     case "unary":
       return handleUnary(target<UnaryHandler<DescMessage, DescMessage>>());
@@ -74,12 +98,14 @@ function handleCall(method: DescMethod, handlers: object, options: AddServiceOpt
   }
 }
 
-function report(error: unknown, call: FailedCall, options: AddServiceOptions): void {
-  const { signal } = call.context;
-  // What a cancelled handler's own awaits reject with is no news.
-  if (signal.aborted && (error === signal.reason || (error instanceof Error && error.name === "AbortError"))) return;
+async function report(error: unknown, call: FailedCall, options: AddServiceOptions): Promise<void> {
   try {
-    options.onError?.(error, call);
+    const { signal } = call.context;
+    // What a cancelled handler's own awaits reject with is no news.
+    if (signal.aborted && (error === signal.reason || (error instanceof Error && error.name === "AbortError"))) return;
+    // What is no promise to the compiler may be one: `onError` may be an async function.
+    const told: unknown = options.onError?.(error, call);
+    await told;
   } catch {
     // The caller gets its answer whatever becomes of the report.
   }

@@ -22,7 +22,7 @@ export async function* callBidi(
     call.cancel();
   });
   try {
-    yield* readResponses(method.output, call);
+    yield* readResponses(method.output, call, options);
   } catch (error) {
     // What stopped the sending is the cause; the cancelled call only its effect.
     throw failure === undefined ? error : failure.error;

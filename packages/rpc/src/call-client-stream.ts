@@ -5,6 +5,7 @@ import { type CallOptions, type ClientMethodTarget, outgoingCall } from "./outgo
 import { receivedError } from "./received-error.ts";
 import { sendRequests } from "./send-requests.ts";
 import { passBytes } from "./service-definition.ts";
+import { tellMetadata } from "./tell-metadata.ts";
 
 /** Sends requests until there are no more or the server has answered; waits for one response. */
 export async function callClientStream(
@@ -27,8 +28,9 @@ export async function callClientStream(
     reject(error);
     call.cancel();
   });
+  const checkListeners = tellMetadata(call, options);
   try {
-    return decodeResponse(method.output, await promise);
+    return decodeResponse(method.output, await promise.finally(checkListeners));
   } finally {
     sending.stop();
     release();

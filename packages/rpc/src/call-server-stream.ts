@@ -17,7 +17,7 @@ export async function* callServerStream(
   );
   const release = onCancel(() => call.cancel());
   try {
-    yield* readResponses(method.output, call);
+    yield* readResponses(method.output, call, options);
   } finally {
     release();
   }

@@ -5,6 +5,7 @@ import { encodeMessage } from "./message-codec.ts";
 import { type CallOptions, type ClientMethodTarget, outgoingCall } from "./outgoing-call.ts";
 import { receivedError } from "./received-error.ts";
 import { passBytes } from "./service-definition.ts";
+import { tellMetadata } from "./tell-metadata.ts";
 
 /** Sends one request, waits for one response. */
 export async function callUnary(
@@ -23,8 +24,9 @@ export async function callUnary(
     client.makeUnaryRequest(path, passBytes, passBytes, bytes, metadata, callOptions, answer),
   );
   const release = onCancel(() => call.cancel());
+  const checkListeners = tellMetadata(call, options);
   try {
-    return decodeResponse(method.output, await promise);
+    return decodeResponse(method.output, await promise.finally(checkListeners));
   } finally {
     release();
   }

@@ -41,6 +41,24 @@ export type Client<S extends DescService> = {
  * its code, its sentence and its trailers. Calls that stream responses begin when the first response is asked for, and
  * leaving their loop early cancels them. A request that cannot be serialized throws what protobuf-es says of it, and
  * nothing is sent. Throws a TypeError for a time-out that is none.
+ *
+ * @example
+ * ```ts
+ * import { type ChannelSource, createClient, RpcError } from "@zero-trust/rpc";
+ * import { ErrorInfoSchema } from "@zero-trust/rpc/error-details";
+ * import { PingService } from "@zero-trust/testkit";
+ *
+ * export async function ask(channels: ChannelSource, text: string): Promise<string> {
+ *   const client = createClient(PingService, channels, { timeoutMs: 2_000 });
+ *   try {
+ *     for await (const answer of client.pingMany({ text, count: 100 })) if (answer.index === 3) return answer.text;
+ *     return (await client.ping({ text }, { waitForReady: true, signal: AbortSignal.timeout(500) })).text;
+ *   } catch (error) {
+ *     if (error instanceof RpcError) console.error(error.code, error.findDetail(ErrorInfoSchema)?.reason);
+ *     throw error;
+ *   }
+ * }
+ * ```
  */
 export function createClient<S extends DescService>(
   service: S,

@@ -1,28 +1,26 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { handleServerStreamingCall } from "@grpc/grpc-js";
+import { handleCall } from "./handle-call.ts";
 import type { ServerStreamHandler } from "./handlers.ts";
-import { incomingCall } from "./incoming-call.ts";
 import type { MethodHandler } from "./method-handler.ts";
 import { readRequest } from "./read-request.ts";
-import { writeMessages } from "./write-messages.ts";
+import { sendResponses } from "./send-responses.ts";
 
 /** Makes a server-streaming handler one that grpc-js can call. */
 export function handleServerStream(
   target: MethodHandler<ServerStreamHandler<DescMessage, DescMessage>>,
 ): handleServerStreamingCall<Buffer, Buffer> {
   const { method, handler } = target;
-  async function serverStream(...[call]: Parameters<handleServerStreamingCall<Buffer, Buffer>>): Promise<void> {
-    const { context, finish } = incomingCall(call);
-    try {
-      const messages = handler(readRequest(method.input, call.request), context);
-      await writeMessages({ stream: call, schema: method.output, messages, signal: context.signal });
-      call.end();
-    } catch (error) {
+  return function serverStream(call): void {
+    handleCall({
+      call,
+      target,
       // How grpc-js takes a status for a stream: it ends the stream with it, after what has been written.
-      call.emit("error", target.failed(error, context));
-    } finally {
-      finish();
-    }
-  }
-  return (...call) => void serverStream(...call);
+      refuse: (status) => call.emit("error", status),
+      async answer(context): Promise<void> {
+        const messages = handler(readRequest(method.input, call.request), context);
+        await sendResponses(call, { schema: method.output, messages, context });
+      },
+    });
+  };
 }

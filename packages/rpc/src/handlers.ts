@@ -7,8 +7,12 @@ export interface HandlerContext {
   readonly metadata: Metadata;
   /** Aborts when the caller cancels, goes away, or the deadline passes; its reason is an RpcError. */
   readonly signal: AbortSignal;
-  /** When the caller stops waiting, in milliseconds since the epoch; Infinity if it never does. */
+  /** When the call ends at the latest, in milliseconds since the epoch; Infinity if neither side has set a limit. */
   readonly deadlineMs: number;
+  /** What is set here before the first response goes out with it, as headers. */
+  readonly responseHeaders: Metadata;
+  /** What is set here goes out with the status OK, as trailers; those of a failure are the RpcError's. */
+  readonly responseTrailers: Metadata;
 }
 
 /** Answers one request with one response. */

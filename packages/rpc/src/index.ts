@@ -1,4 +1,5 @@
 export { type AddServiceOptions, addService, type FailedCall } from "./add-service.ts";
+export { type CallLimitsOptions, callLimits } from "./call-limits.ts";
 export type { ChannelSource } from "./channel-source.ts";
 export { type Client, type ClientMethod, type ClientOptions, createClient, defaultTimeoutMs } from "./client.ts";
 export type {
@@ -13,4 +14,5 @@ export type {
 export type { CallOptions } from "./outgoing-call.ts";
 export { decodePageToken, encodePageToken, type PagePosition } from "./page-token.ts";
 export { requestFingerprint } from "./request-fingerprint.ts";
-export { RpcError } from "./rpc-error.ts";
+export { detail, RpcError, type RpcErrorOptions } from "./rpc-error.ts";
+export { type ServiceConfigOptions, serviceConfig } from "./service-config.ts";

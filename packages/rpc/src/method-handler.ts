@@ -8,4 +8,6 @@ export interface MethodHandler<H> {
   readonly handler: H;
   /** The status for what a handler threw; what the caller may not see is reported. */
   failed(error: unknown, context: HandlerContext): Status;
+  /** Tells of an error that nobody else gets to see; never throws. */
+  report(error: unknown, context: HandlerContext): void;
 }

@@ -14,6 +14,12 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** Headers to send; copied. */
   readonly metadata?: Metadata;
+  /** Waits for a server that cannot be reached yet, until the deadline, where the call would fail with UNAVAILABLE. */
+  readonly waitForReady?: boolean;
+  /** Gets the headers of the answer, when they arrive. What it throws ends the call and is thrown to its caller. */
+  readonly onHeaders?: (headers: Metadata) => void;
+  /** Gets the trailers, which come with the status, good or bad. What it throws is thrown to the caller. */
+  readonly onTrailers?: (trailers: Metadata) => void;
   /** The call being handled: this one ends no later, and is cancelled with it. Its headers are not passed on. */
   readonly context?: Pick<HandlerContext, "signal" | "deadlineMs">;
 }
@@ -55,6 +61,9 @@ export function outgoingCall(target: ClientMethodTarget, options: CallOptions): 
     method,
     start(make): ReturnType<typeof make> {
       const metadata = options.metadata?.clone() ?? new Metadata();
+      if (options.waitForReady !== undefined) {
+        metadata.setOptions({ ...metadata.getOptions(), waitForReady: options.waitForReady });
+      }
       try {
         return make(clientOf(channels.channel()), { path: methodPath(method), metadata, options: { deadline } });
       } catch (cause) {

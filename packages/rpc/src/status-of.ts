@@ -1,4 +1,5 @@
 import { type Metadata, status } from "@grpc/grpc-js";
+import { fittingTrailers } from "./own-metadata.ts";
 import { isReceived } from "./received-error.ts";
 import { RpcError } from "./rpc-error.ts";
 
@@ -12,12 +13,19 @@ export interface Status {
   readonly metadata?: Metadata;
 }
 
+/** The status that a handler chose, and what of it could not be sent. */
+export interface ChosenStatus {
+  readonly status: Status;
+  readonly problem?: RangeError | undefined;
+}
+
 /** The status that a handler chose by throwing an RpcError; undefined for anything else, which the caller may not see. */
-export function statusOf(error: unknown): Status | undefined {
+export function statusOf(error: unknown): ChosenStatus | undefined {
   if (!(error instanceof RpcError) || isReceived(error) || !isFailure(error.code)) return undefined;
   // Half a surrogate pair cannot be encoded, and would leave the caller without any answer.
   const details = error.message.slice(0, longestDetails).toWellFormed();
-  return { code: error.code, details, metadata: error.metadata };
+  const { metadata, problem } = fittingTrailers(error.metadata, details);
+  return { status: { code: error.code, details, metadata }, problem };
 }
 
 function isFailure(code: number): boolean {

@@ -2,6 +2,12 @@ import type { Writable } from "node:stream";
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import { encodeMessage } from "./message-codec.ts";
 
+// What may wait in our process to be sent, in bytes, beside one message: as much as HTTP/2 lets be on its way unread
+// (RFC 9113, section 6.9.2). The streams of grpc-js count messages instead, 16 of them, however large each is.
+const mostWaitingBytes = 64 * 1024;
+// What a message costs besides its bytes, so that empty ones cannot wait without bound.
+const messageOverheadBytes = 1024;
+
 /** What `writeMessages` needs. */
 export interface WriteOptions<D extends DescMessage> {
   readonly stream: Writable;
@@ -9,6 +15,8 @@ export interface WriteOptions<D extends DescMessage> {
   readonly messages: AsyncIterable<MessageInitShape<D>>;
   /** Aborts when nobody will take another message. */
   readonly signal: AbortSignal;
+  /** Is called before the first message is written. */
+  readonly beforeFirst?: () => void;
 }
 
 /**
@@ -20,6 +28,8 @@ export interface WriteOptions<D extends DescMessage> {
 export async function writeMessages<D extends DescMessage>(options: WriteOptions<D>): Promise<void> {
   const { stream, schema, messages, signal } = options;
   const iterator = messages[Symbol.asyncIterator]();
+  const send = sender(stream, signal);
+  let { beforeFirst } = options;
   let done = false;
   try {
     while (!done) {
@@ -27,7 +37,10 @@ export async function writeMessages<D extends DescMessage>(options: WriteOptions
       const next = await orAborted(iterator.next(), signal);
       done = next.done === true;
       if (next.done === true) return;
-      if (!stream.write(encodeMessage(schema, next.value))) await drained(options);
+      const bytes = encodeMessage(schema, next.value);
+      beforeFirst?.();
+      beforeFirst = undefined;
+      await send(bytes);
     }
   } finally {
     // Not awaited: a generator takes note of it only after the promise that it waits for, which may be never.
@@ -35,18 +48,27 @@ export async function writeMessages<D extends DescMessage>(options: WriteOptions
   }
 }
 
-// Listens to nothing but these two: `once` of Node would throw the stream's error, which is not the writer's to tell.
-async function drained({ stream, signal }: Pick<WriteOptions<DescMessage>, "stream" | "signal">): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const onAbort = (): void => reject(signal.reason);
-  stream.once("drain", resolve);
-  signal.addEventListener("abort", onAbort, { once: true });
-  if (signal.aborted) onAbort();
-  try {
-    await promise;
-  } finally {
-    stream.off("drain", resolve);
-    signal.removeEventListener("abort", onAbort);
+// Waits for the stream's own word that a message has been taken, and listens to nothing else: its errors are not the
+// writer's to tell, and whatever ends the stream aborts the signal.
+function sender(stream: Writable, signal: AbortSignal): (bytes: Buffer) => Promise<void> | undefined {
+  let waitingBytes = 0;
+  let taken = Promise.withResolvers<void>();
+  return (bytes) => {
+    const cost = bytes.length + messageOverheadBytes;
+    waitingBytes += cost;
+    stream.write(bytes, (error) => {
+      if (error != null) return;
+      waitingBytes -= cost;
+      taken.resolve();
+    });
+    return waitingBytes < mostWaitingBytes ? undefined : wait();
+  };
+
+  async function wait(): Promise<void> {
+    while (waitingBytes >= mostWaitingBytes) {
+      taken = Promise.withResolvers();
+      await orAborted(taken.promise, signal);
+    }
   }
 }
 

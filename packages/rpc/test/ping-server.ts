@@ -1,4 +1,4 @@
-import { type ClientHttp2Session, connect, type OutgoingHttpHeaders } from "node:http2";
+import { type ClientHttp2Session, connect, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
 import {
   Channel,
   type ChannelOptions,
@@ -23,12 +23,18 @@ export interface PingServer extends AsyncDisposable {
   readonly raw: GrpcClient;
   /** What handlers threw that callers may not see. */
   readonly errors: unknown[];
+  /** Cuts all connections. */
+  readonly forceShutdown: () => void;
 }
 
 /** What `startPing` can be told. */
 export interface PingServerOptions {
   readonly server?: ServerOptions;
   readonly channel?: ChannelOptions;
+  /** The port to listen on; any that is free if not given. */
+  readonly port?: number;
+  /** The port to call instead of that one. */
+  readonly channelPort?: number;
   /** Instead of collecting `errors`. */
   readonly onError?: (error: unknown) => void;
 }
@@ -51,9 +57,11 @@ export async function startPing(
   addService(server, PingService, complete, { onError: options.onError ?? ((error) => errors.push(error)) });
   const serverCredentials = ServerCredentials.createSsl(ca, [{ private_key: key, cert_chain: cert }], true);
   const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync("127.0.0.1:0", serverCredentials, (error, bound) => (error ? reject(error) : resolve(bound)));
+    server.bindAsync(`127.0.0.1:${options.port ?? 0}`, serverCredentials, (error, bound) =>
+      error ? reject(error) : resolve(bound),
+    );
   });
-  const channel = new Channel(`127.0.0.1:${port}`, credentials.createSsl(ca, key, cert), {
+  const channel = new Channel(`127.0.0.1:${options.channelPort ?? port}`, credentials.createSsl(ca, key, cert), {
     "grpc.ssl_target_name_override": "ping.production.internal",
     "grpc.use_local_subchannel_pool": 1,
     ...options.channel,
@@ -65,6 +73,7 @@ export async function startPing(
     client: createClient(PingService, { channel: () => channel }),
     raw: new GrpcClient("", credentials.createInsecure(), { channelOverride: channel }),
     errors,
+    forceShutdown: () => server.forceShutdown(),
     async [Symbol.asyncDispose](): Promise<void> {
       channel.close();
       server.forceShutdown();
@@ -98,6 +107,37 @@ export function connectBare(
   const session = connect(`https://127.0.0.1:${server.port}`, { cert, key, ca, checkServerIdentity: () => undefined });
   const path = `/${PingService.typeName}/${method}`;
   return { session, headers: { ":method": "POST", ":path": path, te: "trailers", "content-type": "application/grpc" } };
+}
+
+/** How a bare call ended. */
+export interface BareStatus {
+  readonly code: number;
+  readonly details: string;
+}
+
+/** Makes a call on a bare connection and sends the given bytes; ends the request only if told so. */
+export function bareCall(
+  { session, headers }: ReturnType<typeof connectBare>,
+  options: { readonly bytes?: Buffer; readonly end?: boolean; readonly headers?: OutgoingHttpHeaders } = {},
+): Promise<BareStatus> {
+  const stream = session.request({ ...headers, ...options.headers });
+  if (options.bytes !== undefined) stream.write(options.bytes);
+  if (options.end === true) stream.end();
+  return new Promise((resolve, reject) => {
+    const read = (answer: IncomingHttpHeaders): void => {
+      if (answer["grpc-status"] === undefined) return;
+      resolve({ code: Number(answer["grpc-status"]), details: decodeURI(String(answer["grpc-message"])) });
+    };
+    stream.on("response", read).on("trailers", read).on("error", reject).resume();
+  });
+}
+
+/** A message as it is on the wire (the length-prefixed message of gRPC over HTTP/2). */
+export function framed(message: Buffer, options: { readonly compressed?: boolean } = {}): Buffer {
+  const frame = Buffer.alloc(5);
+  frame.writeUInt8(options.compressed === true ? 1 : 0, 0);
+  frame.writeUInt32BE(message.length, 1);
+  return Buffer.concat([frame, message]);
 }
 
 /** Waits until a number stops changing while other calls on the same connection come and go. */

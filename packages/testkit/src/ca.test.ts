@@ -38,8 +38,15 @@ describe("createCa", () => {
     ["itself as issuer", { selfSigned: true }, 1],
     ["a leaf as issuer", { issuedByLeaf: true }, 3],
     ["an intermediate too many", { extraIntermediate: true }, 3],
+    ["as many intermediates as are asked for", { intermediates: 4 }, 5],
   ])("can issue a chain with %s", async (_what, options, length) => {
     expect(chainOf((await ca.issue({ spiffeId, ...options })).cert)).toHaveLength(length);
+  });
+
+  test("can forge a signature", async () => {
+    const [leaf, intermediate] = chainOf((await ca.issue({ spiffeId, forged: true })).cert);
+    expect(intermediate && leaf?.checkIssued(intermediate)).toBe(true);
+    expect(intermediate && leaf?.verify(intermediate.publicKey)).toBe(false);
   });
 
   test("can leave every extension out", async () => {

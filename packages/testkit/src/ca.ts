@@ -44,10 +44,14 @@ export interface LeafOptions {
   readonly issuedByRoot?: boolean;
   /** Signs the leaf with its own key. */
   readonly selfSigned?: boolean;
-  /** Signs the leaf with another, good, leaf of this CA. */
-  readonly issuedByLeaf?: boolean;
+  /** Signs the leaf with another, good, leaf of this CA; or with one that is good but for its key usage keyCertSign. */
+  readonly issuedByLeaf?: boolean | "with keyCertSign";
   /** Puts a second intermediate into the chain, which the first one's path length forbids. */
   readonly extraIntermediate?: boolean;
+  /** Makes this many intermediates for the leaf alone, none of which forbids the next. */
+  readonly intermediates?: number;
+  /** Names the issuer and its key, and signs with another one. */
+  readonly forged?: boolean;
   /** Signs the leaf with the root's other intermediate. */
   readonly bySecondIntermediate?: boolean;
   /** Gives the leaf an RSA key of 1024 bits, which OpenSSL does not use. */
@@ -87,6 +91,14 @@ export interface IssuedCertificate {
   readonly cert: string;
   readonly key: string;
   readonly ca: string;
+}
+
+/** What a {@link TestCa} is. */
+export interface CaOptions {
+  /** Begins the names of its CAs. Default: Test. */
+  readonly name?: string;
+  /** Denies the intermediate the signing of revocation lists, which it does all the same. */
+  readonly withoutCrlSign?: boolean;
 }
 
 /** A certificate authority that lives in memory. */
@@ -129,10 +141,10 @@ const FLAG: Readonly<Record<LeafKeyUsage, x509.KeyUsageFlags>> = {
  * const ca = await createCa();
  * const order = await ca.issue({ spiffeId: "spiffe://production.internal/order-service" });
  */
-export async function createCa(options: { readonly name?: string } = {}): Promise<TestCa> {
+export async function createCa(options: CaOptions = {}): Promise<TestCa> {
   const name = options.name ?? "Test";
   const root = await certificateAuthority(`${name} Root`, 1, undefined);
-  const intermediate = await certificateAuthority(`${name} Intermediate`, 0, root);
+  const intermediate = await certificateAuthority(`${name} Intermediate`, 0, root, options.withoutCrlSign);
   const secondIntermediate = await certificateAuthority(`${name} Second Intermediate`, 0, root);
   const authorities: Readonly<Record<CaName, Signer>> = { root, intermediate, secondIntermediate };
   const ca = pem(root.certificate);
@@ -141,6 +153,7 @@ export async function createCa(options: { readonly name?: string } = {}): Promis
     const keys = await (leaf.weakKey === true ? weakKeys() : newKeys());
     const chain = await issuersOf(leaf);
     const issuer = leaf.selfSigned === true ? undefined : (chain[0] ?? root);
+    const forgery = leaf.forged === true ? { signingKey: (await newKeys()).privateKey } : {};
     const certificate = await sign({
       subject: commonName(leaf.commonName ?? leaf.spiffeId?.split("/").at(-1) ?? "workload"),
       keys,
@@ -148,6 +161,7 @@ export async function createCa(options: { readonly name?: string } = {}): Promis
       notBefore: leaf.notBefore ?? new Date(Date.now() - MINUTE_MS),
       notAfter: leaf.notAfter ?? new Date(Date.now() + DAY_MS),
       extensions: leafExtensions(leaf),
+      ...forgery,
     });
     const presented = leaf.withoutIntermediate === true ? [] : chain;
     return {
@@ -165,7 +179,14 @@ export async function createCa(options: { readonly name?: string } = {}): Promis
     if (leaf.extraIntermediate === true) {
       return [await certificateAuthority(`${name} Extra`, 0, intermediate), intermediate];
     }
-    if (leaf.issuedByLeaf === true) {
+    if (leaf.intermediates !== undefined) {
+      const chain: Signer[] = [];
+      for (let count = 1; count <= leaf.intermediates; count += 1) {
+        chain.unshift(await certificateAuthority(`${name} Intermediate ${count}`, undefined, chain[0] ?? root));
+      }
+      return chain;
+    }
+    if (leaf.issuedByLeaf !== undefined && leaf.issuedByLeaf !== false) {
       const keys = await newKeys();
       const certificate = await sign({
         subject: commonName("a leaf that signs"),
@@ -173,7 +194,10 @@ export async function createCa(options: { readonly name?: string } = {}): Promis
         issuer: intermediate,
         notBefore: new Date(Date.now() - MINUTE_MS),
         notAfter: new Date(Date.now() + DAY_MS),
-        extensions: leafExtensions({ spiffeId: "spiffe://production.internal/signing-leaf" }),
+        extensions: leafExtensions({
+          spiffeId: "spiffe://production.internal/signing-leaf",
+          ...(leaf.issuedByLeaf === true ? {} : { keyUsage: ["digitalSignature", "keyCertSign"] }),
+        }),
       });
       return [{ certificate, keys }, intermediate];
     }
@@ -244,7 +268,12 @@ function firstCertificate(text: string): string {
   return /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/.exec(text)?.[0] ?? "";
 }
 
-async function certificateAuthority(name: string, pathLength: number, issuer: Signer | undefined): Promise<Signer> {
+async function certificateAuthority(
+  name: string,
+  pathLength: number | undefined,
+  issuer: Signer | undefined,
+  withoutCrlSign = false,
+): Promise<Signer> {
   const keys = await newKeys();
   const certificate = await sign({
     subject: commonName(name),
@@ -255,7 +284,7 @@ async function certificateAuthority(name: string, pathLength: number, issuer: Si
     notAfter: new Date(Date.now() + 3650 * DAY_MS),
     extensions: [
       new x509.BasicConstraintsExtension(true, pathLength, true),
-      new x509.KeyUsagesExtension(FLAG.keyCertSign | FLAG.cRLSign, true),
+      new x509.KeyUsagesExtension(withoutCrlSign ? FLAG.keyCertSign : FLAG.keyCertSign | FLAG.cRLSign, true),
     ],
   });
   return { certificate, keys };
@@ -268,6 +297,8 @@ interface ToSign {
   readonly notBefore: Date;
   readonly notAfter: Date;
   readonly extensions: readonly x509.Extension[];
+  /** Default: the issuer's, which the certificate names in any case. */
+  readonly signingKey?: webcrypto.CryptoKey;
 }
 
 async function sign(what: ToSign): Promise<x509.X509Certificate> {
@@ -280,7 +311,7 @@ async function sign(what: ToSign): Promise<x509.X509Certificate> {
       notBefore: what.notBefore,
       notAfter: what.notAfter,
       publicKey: what.keys.publicKey,
-      signingKey: signer.privateKey,
+      signingKey: what.signingKey ?? signer.privateKey,
       signingAlgorithm: SIGNATURE,
       extensions: [
         ...what.extensions,

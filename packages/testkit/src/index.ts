@@ -22,6 +22,7 @@ export { callFields, type HeaderFields, headerBlock } from "./attacker/header-bl
 export type { Wire, WireOptions } from "./attacker/wire.ts";
 export {
   type CaName,
+  type CaOptions,
   type CrlOptions,
   type CrlsOptions,
   createCa,

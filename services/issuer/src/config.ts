@@ -1,4 +1,4 @@
-import { port, readConfig, text } from "@zero-trust/server";
+import { httpsOrigin, port, readConfig, text, trustDomain } from "@zero-trust/server";
 import { z } from "zod";
 
 /** What the issuer needs to know from its environment. */
@@ -14,18 +14,12 @@ export interface IssuerConfig {
   readonly signingJwksFile: string;
 }
 
-const httpsOrigin = text.refine(
-  // Tokens carry it and verifiers compare it byte by byte, so there is one way to write it.
-  (value) => URL.canParse(value) && new URL(value).origin === value && value.startsWith("https://"),
-  "must be an https URL without a path, such as https://issuer.production.internal",
-);
-
 const schema = z
   .object({
     ZT_HOST: text.default("127.0.0.1"),
     ZT_PORT: port,
     ZT_TLS_DIR: text,
-    ZT_TRUST_DOMAIN: text.default("production.internal"),
+    ZT_TRUST_DOMAIN: trustDomain.default("production.internal"),
     ZT_ISSUER: httpsOrigin.default("https://issuer.production.internal"),
     ZT_CLIENTS_FILE: text,
     ZT_SIGNING_JWKS_FILE: text,

@@ -20,8 +20,8 @@ export function bearer({ tokens }: BearerOptions): Presenter {
   return {
     credential: Credential.BEARER,
     metadataKeys: ["authorization"],
-    async present({ certificateThumbprint }) {
-      const token = await tokens.token({ certificateThumbprint });
+    async present(attempt) {
+      const token = await tokens.token(attempt);
       if (!tokenGrammar.test(token)) throw new TypeError("The source of tokens gave something that is none.");
       return { authorization: `Bearer ${token}` };
     },

@@ -9,7 +9,7 @@ export interface TokenSource {
    * @param connection - the certificate that the token is going to be shown with, which it has to be bound to where it is bound
    *   to one (RFC 8705 §3): the current one unless given
    */
-  token(connection?: { readonly certificateThumbprint: string }): Promise<string>;
+  token(connection?: { readonly certificateThumbprint?: string }): Promise<string>;
 }
 
 /** A client of an authorization server (RFC 6749 §4.4). */

@@ -7,6 +7,7 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import { type AddressInfo, createServer, type Server } from "node:net";
+import type { TLSSocket } from "node:tls";
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { createCa, type IssuedCertificate } from "../ca.ts";
 import { type Attacker, type AttackTarget, attacker } from "./attacker.ts";
@@ -31,13 +32,13 @@ afterEach(async () => {
 async function serve(onStream: (stream: ServerHttp2Stream, headers: HeaderFields) => void): Promise<Http2SecureServer> {
   const { cert, key, ca } = certificate;
   const options = { cert, key, ca, requestCert: true, settings: { maxHeaderListSize: 200_000 } };
-  const server = createSecureServer(options, () => {});
+  const server = createSecureServer(options);
   const sessions = new Set<Http2Session>();
   server.on("session", (session) => {
     sessions.add(session);
     session.on("error", () => {});
   });
-  server.on("stream", (stream, _headers, _flags, raw: readonly string[]) => {
+  server.on("stream", (stream: ServerHttp2Stream, _headers: unknown, _flags: unknown, raw: readonly string[]) => {
     stream.on("error", () => {});
     onStream(
       stream,
@@ -79,13 +80,8 @@ test("sends header fields as they stand: in their order, twice, with names of Ob
 
 test("presents its certificate, or none", async () => {
   const names: (string | undefined)[] = [];
-  const server = await serve((stream) => {
-    const { socket } = stream.session ?? {};
-    names.push(
-      socket !== undefined && "getPeerX509Certificate" in socket ? socket.getPeerX509Certificate()?.subjectAltName : "",
-    );
-    stream.respond({ "grpc-status": "0" }, { endStream: true });
-  });
+  const server = await serve((stream) => stream.respond({ "grpc-status": "0" }, { endStream: true }));
+  server.on("secureConnection", (socket: TLSSocket) => names.push(socket.getPeerX509Certificate()?.subjectAltName));
   server.on("tlsClientError", () => {});
   await attack(server).call({ path: "/p.S/M" });
   expect(names).toEqual([expect.stringContaining("spiffe://production.internal/insider")]);
@@ -148,10 +144,12 @@ test("uploads no faster than the server reads, and goes on when it is told to", 
 });
 
 test("sees how streams end, pongs, the GOAWAY and the end of the connection", async () => {
+  let hangUp = (): void => {};
   const server = await serve((stream) => {
     if (stream.id === 1) stream.respond({ "grpc-status": "0" }, { endStream: true });
     if (stream.id === 3) stream.close(constants.NGHTTP2_REFUSED_STREAM);
-    if (stream.id === 5) stream.session?.destroy(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    if (stream.id === 5) stream.session?.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    hangUp = () => stream.session?.destroy();
   });
   const wire = await attack(server).wire();
   const block = headerBlock(callFields("/p.S/M"));
@@ -161,9 +159,11 @@ test("sees how streams end, pongs, the GOAWAY and the end of the connection", as
     pingFrame(Buffer.from("12345678")),
   );
   expect(await wire.until(() => wire.endOf(1) !== undefined && wire.endOf(3) !== undefined)).toBe(true);
-  expect([wire.endOf(1), wire.endOf(3), wire.endOf(7)]).toEqual(["ended", constants.NGHTTP2_REFUSED_STREAM, undefined]);
+  expect([wire.endOf(1), wire.endOf(3), wire.endOf(9)]).toEqual(["ended", constants.NGHTTP2_REFUSED_STREAM, undefined]);
   expect(await wire.until(() => wire.received(frameType.ping) === 1)).toBe(true);
   await wire.send(headersFrame(5, block));
+  expect(await wire.until(() => wire.goAway !== undefined)).toBe(true);
+  hangUp();
   await wire.closed;
   expect(wire.goAway).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM);
   expect(wire.alive).toBe(false);

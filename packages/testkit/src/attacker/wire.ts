@@ -90,7 +90,8 @@ export function openWire(socket: Socket, options: WireOptions = {}): Wire {
     if (type === frameType.settings && (flags & frameFlag.ack) === 0) readSettings(payload);
     if (type === frameType.settings || type === frameType.ping) acknowledge(incoming);
     if (type === frameType.windowUpdate) add(streamId, payload.readUInt32BE());
-    if (type === frameType.goAway) goAway = payload.readUInt32BE(4);
+    // NO_ERROR may come before the reason, or after it.
+    if (type === frameType.goAway) goAway = goAway || payload.readUInt32BE(4);
     if (type === frameType.rstStream) ends.set(streamId, payload.readUInt32BE());
     const ended = type === frameType.headers || type === frameType.data;
     if (ended && (flags & frameFlag.endStream) !== 0 && !ends.has(streamId)) ends.set(streamId, "ended");
