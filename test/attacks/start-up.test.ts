@@ -58,6 +58,26 @@ describe("payment does not start, and says why in one sentence, with", () => {
         /^payment: The file \S+\/open\.json .* is open to others: chmod 600 it\.\n$/,
       ],
       [
+        "the address of an issuer with a port that there is not",
+        () => ({ ZT_ISSUER_ADDRESS: "127.0.0.1:65536" }),
+        /^payment: ZT_ISSUER_ADDRESS must have a port of 65535 at most; it is "127\.0\.0\.1:65536"\.\n$/,
+      ],
+      [
+        "an issuer that is no URL, of which no token could be",
+        () => ({ ZT_ISSUER: "issuer" }),
+        /^payment: ZT_ISSUER must be an https URL without a path, such as \S+; it is "issuer"\.\n$/,
+      ],
+      [
+        "a trust domain that is none",
+        () => ({ ZT_TRUST_DOMAIN: "production.internal/payment" }),
+        /^payment: ZT_TRUST_DOMAIN must be a trust domain, such as production\.internal; it is .*\.\n$/,
+      ],
+      [
+        "another trust domain than its certificate's, whose workloads it would all refuse",
+        () => ({ ZT_TRUST_DOMAIN: "other.internal" }),
+        /^payment: The certificate is of spiffe:\/\/production\.internal\/payment-service, .* ZT_TRUST_DOMAIN, or another certificate\.\n$/,
+      ],
+      [
         "a port in use",
         async () => ({ ZT_PORT: String(await takenPort()) }),
         /^payment: Port 127\.0\.0\.1:\d+ is already in use.*\.\n$/,

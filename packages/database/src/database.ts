@@ -1,6 +1,7 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
+import { stat } from "node:fs/promises";
 import Sqlite from "better-sqlite3";
-import { Kysely, SqliteAdapter, SqliteDialect } from "kysely";
+import { Kysely, SqliteAdapter, SqliteDialect, sql } from "kysely";
 import { type Migration, Migrator } from "kysely/migration";
 
 /** A database file that cannot be used; the message is the sentence for the operator. */
@@ -40,7 +41,55 @@ export async function openDatabase<Schema>(options: DatabaseOptions): Promise<Ky
     await db.destroy();
     throw new DatabaseError(`The schema of the database ${file} could not be brought up to date: ${sentence(error)}.`);
   }
+  const { dev, ino } = statSync(file);
+  opened.set(db, { file, dev, ino });
   return db;
+}
+
+/** The file that a database was opened on: its path, and which file that was. */
+interface OpenedFile {
+  readonly file: string;
+  readonly dev: number;
+  readonly ino: number;
+}
+
+const opened = new WeakMap<object, OpenedFile>();
+
+/**
+ * Says whether a database can be used: its file is still the one that was opened and can be read anew, and queries are
+ * answered. A file that was removed or replaced takes every commit, and none of them is there after the next start.
+ *
+ * It waits for transactions that are running; whoever asks sets a time-out.
+ *
+ * @throws TypeError for a database that `openDatabase` did not open; DatabaseError, or what SQLite says, when it cannot be used
+ * @example
+ * ```ts
+ * import { isDatabaseReady, openDatabase } from "@zero-trust/database";
+ *
+ * export async function readiness(): Promise<() => Promise<boolean>> {
+ *   const db = await openDatabase({ file: "order.db", migrations: {} });
+ *   return () => isDatabaseReady(db);
+ * }
+ * ```
+ */
+export async function isDatabaseReady<Schema>(db: Kysely<Schema>): Promise<boolean> {
+  const was = opened.get(db);
+  if (was === undefined) throw new TypeError("Only a database that openDatabase() opened can be asked.");
+  const { file } = was;
+  const is = await stat(file).catch((error: unknown) => {
+    throw new DatabaseError(`The database ${file} is gone: ${sentence(error)}.`);
+  });
+  if (is.ino !== was.ino || is.dev !== was.dev) throw new DatabaseError(`The database ${file} was replaced.`);
+  // By a connection of its own, since the other has pages in its memory. Through SQLite, which alone can close a file without
+  // ending the locks that this process has on it.
+  const connection = open(file, { readonly: true, fileMustExist: true });
+  try {
+    connection.prepare("select count(*) from sqlite_schema").get();
+  } finally {
+    connection.close();
+  }
+  await sql`select 1`.execute(db);
+  return true;
 }
 
 // Looked at read-only, before anything (the journal mode, a table) is written to a file that is not for us.

@@ -1,1 +1,1 @@
-export { DatabaseError, type DatabaseOptions, openDatabase } from "./database.ts";
+export { DatabaseError, type DatabaseOptions, isDatabaseReady, openDatabase } from "./database.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { address, ConfigError, logLevel, port, readConfig, text } from "./config.ts";
+import { address, ConfigError, httpsOrigin, logLevel, port, readConfig, text, trustDomain } from "./config.ts";
 
 const schema = z.object({
   ZT_PORT: port,
@@ -51,4 +51,28 @@ test.each([
   const sentence = sentenceOf(environment);
   expect(sentence).toContain("its value is something else (not shown here).");
   expect(sentence).not.toContain("canary");
+});
+
+test.each([
+  ["a port beyond 65535", address, "127.0.0.1:65536", "must have a port of 65535 at most"],
+  ["an issuer that is no URL", httpsOrigin, "issuer", "must be an https URL without a path"],
+  ["an issuer without TLS", httpsOrigin, "http://issuer", "must be an https URL without a path"],
+  [
+    "an issuer that tokens would write otherwise",
+    httpsOrigin,
+    "https://issuer/",
+    "must be an https URL without a path",
+  ],
+  ["a trust domain with a path", trustDomain, "production.internal/a", "must be a trust domain"],
+  ["a trust domain in capitals", trustDomain, "Production.Internal", "must be a trust domain"],
+])("refuses %s", (_, variable, value, sentence) => {
+  const read = () => readConfig(z.object({ ZT_X: variable }), { ZT_X: value });
+  expect(read).toThrow(ConfigError);
+  expect(read).toThrow(`ZT_X ${sentence}`);
+});
+
+test("takes an address, an issuer and a trust domain as they are", () => {
+  const all = z.object({ ZT_A: address, ZT_I: httpsOrigin, ZT_T: trustDomain });
+  const given = { ZT_A: "[::1]:65535", ZT_I: "https://issuer.production.internal", ZT_T: "production.internal" };
+  expect(readConfig(all, given)).toEqual(given);
 });

@@ -19,7 +19,22 @@ export const text: z.ZodType<string> = z.string("must have a value").min(1, "mus
 /** `host:port` to dial: a variable for `readConfig`. */
 export const address: z.ZodType<string> = z
   .string("must be a host and a port, such as 127.0.0.1:9000")
-  .regex(/^(?:[\w.-]+|\[[0-9a-f:.]+\]):[1-9][0-9]{0,4}$/iu, "must be a host and a port, such as 127.0.0.1:9000");
+  .regex(/^(?:[\w.-]+|\[[0-9a-f:.]+\]):[1-9][0-9]{0,4}$/iu, "must be a host and a port, such as 127.0.0.1:9000")
+  .refine((value) => Number(value.slice(value.lastIndexOf(":") + 1)) <= 65_535, "must have a port of 65535 at most");
+
+/**
+ * An https URL without a path, such as an issuer's (RFC 8414, section 2): a variable for `readConfig`. Tokens carry it and
+ * verifiers compare it byte by byte, so there is one way to write it.
+ */
+export const httpsOrigin: z.ZodType<string> = text.refine(
+  (value) => URL.canParse(value) && new URL(value).origin === value && value.startsWith("https://"),
+  "must be an https URL without a path, such as https://issuer.production.internal",
+);
+
+/** A SPIFFE trust domain (SPIFFE-ID, section 2.1): a variable for `readConfig`. */
+export const trustDomain: z.ZodType<string> = z
+  .string("must be a trust domain, such as production.internal")
+  .regex(/^[a-z0-9._-]{1,255}$/u, "must be a trust domain, such as production.internal");
 
 /** A level of the log: a variable for `readConfig`. */
 export const logLevel: z.ZodType<string> = z.enum(

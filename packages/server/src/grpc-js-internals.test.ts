@@ -1,9 +1,10 @@
+import { once } from "node:events";
 import { type ClientHttp2Session, connect, constants as http2 } from "node:http2";
 import * as grpc from "@grpc/grpc-js";
 import { afterEach, expect, test } from "vitest";
 import { assertKnownGrpcJs, coverGaps } from "./grpc-js-internals.ts";
 
-const limits = { maxMetadataBytes: 16 * 1024, maxMetadataEntries: 64 };
+const limits = { maxMetadataBytes: 16 * 1024, maxMetadataEntries: 64, resetBurst: 3_000, resetsPerSecond: 100 };
 const open: { close(): void }[] = [];
 afterEach(() => {
   for (const each of open.splice(0)) each.close();
@@ -14,6 +15,8 @@ interface Answer {
   readonly details: string;
 }
 
+const passBytes = (bytes: Buffer) => bytes;
+
 /** A server with one method, /known.Service/Known, and the paths that passed its interceptor. */
 async function start(cover: boolean): Promise<{
   readonly port: number;
@@ -22,6 +25,7 @@ async function start(cover: boolean): Promise<{
 }> {
   const seen: string[] = [];
   const server = new grpc.Server({
+    "grpc.max_concurrent_streams": 100,
     interceptors: [
       (method, call) => {
         seen.push(method.path);
@@ -53,6 +57,16 @@ async function start(cover: boolean): Promise<{
     },
     (b: Buffer) => b,
     (b: Buffer) => b,
+    "bidi",
+  );
+  server.register("/known.Service/Wait", (_call: unknown, _callback: unknown) => {}, passBytes, passBytes, "unary");
+  server.register(
+    "/known.Service/Echo",
+    (call: grpc.ServerDuplexStream<Buffer, Buffer>) => {
+      call.on("data", (message: Buffer) => call.write(message)).on("end", () => call.end());
+    },
+    passBytes,
+    passBytes,
     "bidi",
   );
   const port = await new Promise<number>((resolve, reject) => {
@@ -224,6 +238,36 @@ test("is still needed: grpc-js alone goes on taking what a refused caller sends"
   const { port } = await start(false);
   const options = { path: "/known.Service/Known", refuse: true, limit: 64 * megabytes };
   expect((await upload(sessionTo(port), options)).bytesTaken).toBeGreaterThanOrEqual(64 * megabytes);
+});
+
+/** Lets 1 500 calls on a connection time out at once; says how another one on it ends. */
+async function timeOutAtOnce(port: number): Promise<grpc.status> {
+  const client = new grpc.Client(`127.0.0.1:${port}`, grpc.credentials.createInsecure());
+  const other = client.makeBidiStreamRequest("/known.Service/Echo", passBytes, passBytes).on("error", () => {});
+  const ended = new Promise<grpc.status>((resolve) => other.once("status", ({ code }) => resolve(code)));
+  other.write(Buffer.from("x"));
+  await once(other, "data");
+  const timeOut = () =>
+    new Promise((resolve) => {
+      const call = ["/known.Service/Wait", passBytes, passBytes, Buffer.from("x")] as const;
+      client.makeUnaryRequest(...call, new grpc.Metadata(), { deadline: Date.now() + 300 }, resolve);
+    });
+  await Promise.all(Array.from({ length: 1_500 }, timeOut));
+  other.end();
+  const code = await ended;
+  client.close();
+  return code;
+}
+
+test("1 500 calls that time out at once do not end their connection", async () => {
+  const { port } = await start(true);
+  expect(await timeOutAtOnce(port)).toBe(grpc.status.OK);
+  expect(await timeOutAtOnce(port)).toBe(grpc.status.OK);
+});
+
+test("is still needed: with Node's own bounds they do, and every other call on it ends", async () => {
+  const { port } = await start(false);
+  expect(await timeOutAtOnce(port)).toBe(grpc.status.INTERNAL);
 });
 
 test("knows the installed grpc-js, and refuses to start on one that it does not know", () => {

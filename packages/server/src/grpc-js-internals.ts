@@ -1,16 +1,21 @@
 import { constants, type Http2Session, type ServerHttp2Stream } from "node:http2";
 import { createRequire } from "node:module";
+import type { Duplex } from "node:stream";
 import * as grpc from "@grpc/grpc-js";
 
 /**
  * The one file that touches private fields of grpc-js, for what has no public way: calls to methods that are not
  * registered pass no interceptor, the size of the metadata that a server takes is not bounded, a caller that was refused
- * may go on sending for ever, and calls are cut off at random once their connection is old.
+ * may go on sending for ever, calls are cut off at random once their connection is old, a connection that was closed stays
+ * open for as long as its peer likes, and how many calls may be cancelled before Node ends the connection cannot be chosen.
  */
 interface ServerInternals {
   commonServerOptions: {
     settings?: { maxConcurrentStreams?: number; maxHeaderListSize?: number };
     maxHeaderListPairs?: number;
+    maxSessionRejectedStreams?: number;
+    streamResetBurst?: number;
+    streamResetRate?: number;
   };
   _retrieveHandler: (this: unknown, path: string) => Handler | null;
   _streamHandler: StreamHandler;
@@ -28,13 +33,20 @@ interface Handler {
   readonly deserialize: (bytes: Buffer) => Buffer;
 }
 
+/** A peer that was told goodbye has this long to say it too: some round trips over any network. Milliseconds. */
+const GOODBYE_MS = 2_000;
+
 /** The versions that this was read and tested against. */
 const KNOWN_VERSION = /^1\.14\.\d+$/u;
 
-export interface MetadataLimits {
+export interface Http2Limits {
   /** The sum over all entries of name + value + 32 (RFC 9113, section 6.5.2, SETTINGS_MAX_HEADER_LIST_SIZE). */
   readonly maxMetadataBytes: number;
   readonly maxMetadataEntries: number;
+  /** How many streams of a connection may be reset at once before it is closed. */
+  readonly resetBurst: number;
+  /** How fast that allowance grows again. */
+  readonly resetsPerSecond: number;
 }
 
 /** Throws for a version of grpc-js that `coverGaps` does not know. */
@@ -47,10 +59,11 @@ export function assertKnownGrpcJs(version: string = installedVersion()): void {
 
 /**
  * Makes calls to methods that are not registered pass the server's interceptors, to be answered UNIMPLEMENTED without
- * an echo of the path, bounds the metadata of a call, stops taking what a refused caller sends, and lets calls end on a
- * connection that is closing. To be called before the server gets its first connection.
+ * an echo of the path, bounds the metadata of a call and the calls that a connection cancels, stops taking what a refused
+ * caller sends, lets calls end on a connection that is closing, and ends those of peers that do not close them. To be called
+ * before the server's connection injector is made.
  */
-export function coverGaps(server: grpc.Server, limits: MetadataLimits): void {
+export function coverGaps(server: grpc.Server, limits: Http2Limits): void {
   assertKnownGrpcJs();
   const internals = server as unknown as ServerInternals;
   const { commonServerOptions, _retrieveHandler: retrieve, _streamHandler, _channelzHandler } = internals;
@@ -62,6 +75,16 @@ export function coverGaps(server: grpc.Server, limits: MetadataLimits): void {
   }
   commonServerOptions.settings = { ...commonServerOptions.settings, maxHeaderListSize: limits.maxMetadataBytes };
   commonServerOptions.maxHeaderListPairs = limits.maxMetadataEntries;
+  commonServerOptions.streamResetBurst = limits.resetBurst;
+  commonServerOptions.streamResetRate = limits.resetsPerSecond;
+  // Node is behind with forgetting streams that were reset, and rejects the ones that take their place. By default it
+  // ends the connection after 100 of these.
+  commonServerOptions.maxSessionRejectedStreams = limits.resetBurst;
+  const newInjector = server.createConnectionInjector.bind(server);
+  server.createConnectionInjector = (credentials) => {
+    const injector = newInjector(credentials);
+    return { ...injector, injectConnection: (socket) => injector.injectConnection(boundGoodbye(socket)) };
+  };
   internals._retrieveHandler = (path) => retrieve.call(server, path) ?? unregistered(path);
   internals._streamHandler = coverStream(_streamHandler);
   internals._channelzHandler = coverStream(_channelzHandler);
@@ -85,7 +108,9 @@ function coverStream(handle: StreamHandler): StreamHandler {
 function stopAfterRefusal(stream: ServerHttp2Stream): void {
   stream.once("finish", () => {
     // A refusal is a status without an answer, which is sent as headers. The trailers after an answer would be lost.
-    const refused = stream.sentHeaders["grpc-status"] !== undefined;
+    // A stream that was reset before it was answered has none, whatever the types say.
+    const headers = stream.sentHeaders as ServerHttp2Stream["sentHeaders"] | undefined;
+    const refused = headers?.["grpc-status"] !== undefined;
     if (refused && stream.state.remoteClose === 0) stream.close(constants.NGHTTP2_NO_ERROR);
   });
 }
@@ -106,6 +131,17 @@ function keepWhileClosing(session: Http2Session): void {
 }
 
 type PingCallback = (error: Error | null) => void;
+
+/**
+ * When its session has ended, Node closes its half of a connection and waits for the peer's, which may never come: the socket
+ * would be lost to others, and a server that closes would wait too.
+ */
+function boundGoodbye(socket: Duplex): Duplex {
+  return socket.once("finish", () => {
+    const late = setTimeout(() => socket.destroy(), GOODBYE_MS).unref();
+    socket.once("close", () => clearTimeout(late));
+  });
+}
 
 /** Of the kind that takes any number of messages, so that the answer does not depend on what the caller sends. */
 function unregistered(path: string): Handler {

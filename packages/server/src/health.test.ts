@@ -15,6 +15,8 @@ const context = (signal: AbortSignal = new AbortController().signal): HandlerCon
   metadata: new grpc.Metadata(),
   signal,
   deadlineMs: Infinity,
+  responseHeaders: new grpc.Metadata(),
+  responseTrailers: new grpc.Metadata(),
 });
 
 test("is not serving until it is said to be, and not after shutdown", async () => {

@@ -1,5 +1,8 @@
-export { address, ConfigError, logLevel, port, readConfig, text } from "./config.ts";
+export { address, ConfigError, httpsOrigin, logLevel, port, readConfig, text, trustDomain } from "./config.ts";
+export { identityLog } from "./identity-log.ts";
 export { listenError } from "./listen-error.ts";
 export { createLog, type Log, type LogDestination, type LogOptions, type RecordKind, recordLog } from "./log.ts";
-export { runService } from "./run-service.ts";
-export { type ServeOptions, type ServiceEntry, type Serving, serve, service } from "./serve.ts";
+export type { ReadinessCheck } from "./readiness.ts";
+export { type RunServiceOptions, runService } from "./run-service.ts";
+export { type ServeLimits, type ServeOptions, type Serving, serve } from "./serve.ts";
+export { type ServiceEntry, service } from "./service.ts";

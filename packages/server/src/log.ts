@@ -59,12 +59,15 @@ export function createLog(options: LogOptions): Log {
   return log;
 }
 
-/** What a record is about, in its field `log`: every decision on a call, and every connection that was refused. */
-export type RecordKind = "decision" | "connection" | "token";
+/**
+ * What a record is about, in its field `log`: every decision on a call, every connection that was refused, every token, and
+ * when the process listens and closes, which tools wait for.
+ */
+export type RecordKind = "decision" | "connection" | "lifecycle" | "token";
 
 /**
  * Makes the log of one kind of records. It writes them whatever the level of the log is: that is for those who look for
- * a mistake, and these say who was let in.
+ * a mistake, and these say who was let in, and when.
  */
 export function recordLog(log: Log, kind: RecordKind): Log {
   return log.child({ log: kind }, { level: "info" });

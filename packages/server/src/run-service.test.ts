@@ -11,10 +11,10 @@ interface Run {
 /** Runs the body of a service's `main` as a process of its own; sends the signals once it has logged "listening". */
 async function run(
   body: string,
-  options: { env?: Record<string, string>; signals?: readonly NodeJS.Signals[] } = {},
+  options: { env?: Record<string, string>; signals?: readonly NodeJS.Signals[]; closeTimeoutMs?: number } = {},
 ): Promise<Run> {
   const script = `import { runService } from ${JSON.stringify(new URL("run-service.ts", import.meta.url).href)};
-    await runService("order", async (log) => { ${body} });`;
+    await runService("order", async (log) => { ${body} }, ${JSON.stringify({ closeTimeoutMs: options.closeTimeoutMs })});`;
   const child = spawn(process.execPath, ["--conditions=source", "--input-type=module", "-e", script], {
     cwd: import.meta.dirname,
     env: { PATH: process.env["PATH"], ...options.env },
@@ -53,6 +53,37 @@ test.each(["SIGTERM", "SIGINT"] as const)("closes on %s and exits with 0", async
       .split("\n")
       .map((line) => (JSON.parse(line) as { msg: string }).msg),
   ).toEqual(["listening", "closing", "drained", "closed"]);
+});
+
+test("exits with 1, and says so, when it is not closed in time, though something keeps it alive", async () => {
+  const { code, stdout } = await run(`${listening} return { close: () => new Promise(() => {}) };`, {
+    signals: ["SIGTERM"],
+    closeTimeoutMs: 100,
+  });
+  expect(code).toBe(1);
+  expect(JSON.parse(stdout.trim().split("\n").at(-1) ?? "")).toMatchObject({
+    level: "fatal",
+    msg: "not closed in time",
+    timeoutMs: 100,
+  });
+});
+
+test.each(["warn", "silent"])("says that it closes, whatever its level: %s", async (level) => {
+  const { code, stdout } = await run(
+    `${listening} process.kill(process.pid, "SIGTERM"); return { close: async () => {} };`,
+    {
+      env: { ZT_LOG_LEVEL: level },
+    },
+  );
+  expect(code).toBe(0);
+  const records = stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  expect(records).toMatchObject([
+    { log: "lifecycle", msg: "closing", signal: "SIGTERM" },
+    { log: "lifecycle", msg: "closed" },
+  ]);
 });
 
 test("exits with 1 on a second signal", async () => {

@@ -1,16 +1,27 @@
 import { z } from "zod";
 import { logLevel, readConfig } from "./config.ts";
-import { createLog, installGrpcLogger, type Log } from "./log.ts";
+import { createLog, installGrpcLogger, type Log, recordLog } from "./log.ts";
 import { redactText } from "./redact.ts";
 
 /** A service that takes longer to drain is ended: an orchestrator kills at 30 s by default. */
 const CLOSE_TIMEOUT_MS = 30_000;
 
+/** What `runService` can be told. */
+export interface RunServiceOptions {
+  /** How long the service may take to close, in milliseconds; 30 s unless given. */
+  readonly closeTimeoutMs?: number;
+}
+
 /**
  * Runs a service as a process: starts it, closes it on SIGTERM or SIGINT, and exits, 0 when it closed, 1 when it could
  * not start (one sentence on standard error, no stack), failed, got a second signal or took more than 30 s to close.
  */
-export async function runService(name: string, main: (log: Log) => Promise<{ close(): Promise<void> }>): Promise<void> {
+export async function runService(
+  name: string,
+  main: (log: Log) => Promise<{ close(): Promise<void> }>,
+  options: RunServiceOptions = {},
+): Promise<void> {
+  const { closeTimeoutMs = CLOSE_TIMEOUT_MS } = options;
   const signalled = firstSignal();
   let log: Log | undefined;
   let service: { close(): Promise<void> };
@@ -27,18 +38,19 @@ export async function runService(name: string, main: (log: Log) => Promise<{ clo
     process.exit(1);
   }
   const signal = await signalled;
-  log.info({ signal }, "closing");
+  const lifecycle = recordLog(log, "lifecycle");
+  lifecycle.info({ signal }, "closing");
   setTimeout(() => {
-    log.fatal({ timeoutMs: CLOSE_TIMEOUT_MS }, "not closed in time");
+    lifecycle.fatal({ timeoutMs: closeTimeoutMs }, "not closed in time");
     process.exit(1);
-  }, CLOSE_TIMEOUT_MS).unref();
+  }, closeTimeoutMs).unref();
   try {
     await service.close();
   } catch (err) {
-    log.fatal({ err }, "failed to close");
+    lifecycle.fatal({ err }, "failed to close");
     process.exit(1);
   }
-  log.info("closed");
+  lifecycle.info("closed");
   process.exit(0);
 }
 

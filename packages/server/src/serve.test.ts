@@ -1,111 +1,35 @@
 import { connect as connectTcp } from "node:net";
 import * as grpc from "@grpc/grpc-js";
-import { Credential, definePolicy } from "@zero-trust/auth";
-import { type GrantSource, parseGrants } from "@zero-trust/auth/server";
-import { identityFromMemory, mutualTlsChannels, type TlsMaterial } from "@zero-trust/mtls";
-import { type Client, createClient, RpcError } from "@zero-trust/rpc";
-import { createCa, PingService, pingHandlers, type TestCa } from "@zero-trust/testkit";
-import { afterEach, beforeAll, expect, test, vi } from "vitest";
+import type { TlsMaterial } from "@zero-trust/mtls";
+import { createClient } from "@zero-trust/rpc";
+import { createCa, PingService, pingHandlers } from "@zero-trust/testkit";
+import { afterEach, beforeAll, expect, onTestFinished, test, vi } from "vitest";
+import { createTrustDomain, failureOf, type PingServing, servePing, type TrustDomain } from "../test/ping-serving.ts";
 import { ConfigError } from "./config.ts";
 import { Health as HealthService, HealthCheckResponse_ServingStatus as Status } from "./gen/health/v1/health_pb.ts";
 import { createLog } from "./log.ts";
-import { type ServeOptions, type Serving, serve, service } from "./serve.ts";
+import type { ServeOptions } from "./serve.ts";
+import { service } from "./service.ts";
 
-const rules = [{ credentials: [Credential.MTLS], scopes: ["read:test"] }];
-const policy = definePolicy(PingService, { ping: rules, pingMany: rules, pingSum: rules, pingEach: rules });
-const grants: GrantSource = {
-  current: () =>
-    parseGrants({
-      grants: [{ spiffeId: "spiffe://production.internal/caller", client: "caller", scopes: ["read:test"] }],
-    }),
-};
-
-let ca: TestCa;
-let serverMaterial: TlsMaterial;
-let caller: TlsMaterial;
-let stranger: TlsMaterial;
+let domain: TrustDomain;
 beforeAll(async () => {
-  ca = await createCa();
-  const workload = (name: string) => ca.issue({ spiffeId: `spiffe://production.internal/${name}` });
-  [serverMaterial, caller, stranger] = await Promise.all([workload("ping"), workload("caller"), workload("stranger")]);
+  domain = await createTrustDomain();
 });
 
-const cleanups: (() => unknown)[] = [];
+const servings: PingServing[] = [];
 afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+  for (const serving of servings.splice(0)) await serving[Symbol.asyncDispose]();
 });
-
-interface Started extends Serving {
-  readonly lines: string[];
-  /** The records of one log: "decision", "connection". */
-  records(log: string): Record<string, unknown>[];
-}
-
-/** What a test can wait for: the handler of Ping for the text "wait" has begun, and may end. */
-const began = { wait: Promise.withResolvers<void>(), release: Promise.withResolvers<void>() };
-
-async function start(options: Partial<ServeOptions> = {}): Promise<Started> {
-  const lines: string[] = [];
-  began.wait = Promise.withResolvers();
-  began.release = Promise.withResolvers();
-  const handlers = pingHandlers<grpc.Metadata>();
-  const serving = await serve({
-    log: createLog({ name: "ping", destination: { write: (line) => lines.push(line) } }),
-    identity: identityFromMemory(serverMaterial),
-    host: "127.0.0.1",
-    port: 0,
-    protect: { trustDomain: "production.internal", grants, credentials: [] },
-    services: [
-      service(
-        PingService,
-        {
-          ...handlers,
-          async ping(request, context) {
-            if (request.text === "throw") throw new Error("canary");
-            if (request.text === "wait") {
-              began.wait.resolve();
-              await began.release.promise;
-            }
-            return handlers.ping(request, context);
-          },
-        },
-        { policy },
-      ),
-    ],
-    ...options,
-  });
-  cleanups.push(() => serving.close());
-  const records = (log: string) =>
-    lines.map((line) => JSON.parse(line) as Record<string, unknown>).filter((each) => each["log"] === log);
-  return { ...serving, lines, records };
-}
-
-function channelsOf({ port }: Serving, material: TlsMaterial) {
-  const channels = mutualTlsChannels({
-    identity: identityFromMemory(material),
-    target: `127.0.0.1:${port}`,
-    serverId: "spiffe://production.internal/ping",
-  });
-  cleanups.push(() => channels.close());
-  return channels;
-}
-
-const pingOf = (serving: Serving, material: TlsMaterial = caller): Client<typeof PingService> =>
-  createClient(PingService, channelsOf(serving, material));
-
-async function failureOf(call: Promise<unknown>): Promise<RpcError> {
-  const error = await call.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(RpcError);
-  return error as RpcError;
+async function start(options: Partial<ServeOptions> = {}): Promise<PingServing> {
+  const serving = await servePing(domain, options);
+  servings.push(serving);
+  return serving;
 }
 
 test("serves, says where, and leaves one decision a call in the log", async () => {
   const serving = await start();
   const text = "canary";
-  expect(await pingOf(serving).ping({ text })).toMatchObject({ text });
+  expect(await serving.ping().ping({ text })).toMatchObject({ text });
   expect(JSON.parse(serving.lines[0] ?? "")).toMatchObject({ msg: "listening", port: serving.port, name: "ping" });
   expect(serving.records("decision")).toEqual([
     expect.objectContaining({
@@ -120,20 +44,23 @@ test("serves, says where, and leaves one decision a call in the log", async () =
   expect(serving.lines.join("")).not.toContain("canary");
 });
 
-test.each(["warn", "silent"])("keeps the decisions and refused handshakes at level %s", async (level) => {
-  const lines: string[] = [];
-  const log = createLog({ name: "ping", level, destination: { write: (line) => lines.push(line) } });
-  const serving = await start({ log });
-  await pingOf(serving).ping({ text: "a" });
-  const foreign = await (await createCa()).issue({ spiffeId: "spiffe://production.internal/caller" });
-  await failureOf(pingOf(serving, { ...foreign, ca: ca.ca }).ping({ text: "a" }));
-  const messages = () => new Set(lines.map((line) => (JSON.parse(line) as Record<string, unknown>)["msg"]));
-  await expect.poll(messages).toEqual(new Set(["decision", "handshake refused"]));
-});
+test.each(["warn", "silent"])(
+  "keeps the decisions, refused handshakes and where it listens at level %s",
+  async (level) => {
+    const lines: string[] = [];
+    const log = createLog({ name: "ping", level, destination: { write: (line) => lines.push(line) } });
+    const serving = await start({ log });
+    await serving.ping().ping({ text: "a" });
+    const foreign = await (await createCa()).issue({ spiffeId: "spiffe://production.internal/caller" });
+    await failureOf(serving.ping({ ...foreign, ca: foreign.ca + domain.ca.ca }).ping({ text: "a" }));
+    const messages = () => new Set(lines.map((line) => (JSON.parse(line) as Record<string, unknown>)["msg"]));
+    await expect.poll(messages).toEqual(new Set(["listening", "decision", "handshake refused"]));
+  },
+);
 
 test("refuses a peer without grants, and lets nothing reach the handler", async () => {
   const serving = await start();
-  const { code } = await failureOf(pingOf(serving, stranger).ping({ text: "throw" }));
+  const { code } = await failureOf(serving.ping(domain.stranger).ping({ text: "throw" }));
   expect(code).toBe(grpc.status.PERMISSION_DENIED);
   expect(serving.lines.some((line) => line.includes("handler failed"))).toBe(false);
   expect(serving.records("decision")).toMatchObject([{ outcome: "refused", reason: "PEER_NOT_GRANTED" }]);
@@ -142,7 +69,7 @@ test("refuses a peer without grants, and lets nothing reach the handler", async 
 test("decides and logs calls to methods that are not registered, and does not echo their path", async () => {
   const serving = await start();
   const call = (material: TlsMaterial) => {
-    const channel = channelsOf(serving, material).channel();
+    const channel = serving.channels(material).channel();
     const client = new grpc.Client("ignored", grpc.credentials.createInsecure(), {
       channelOverride: channel,
     });
@@ -151,9 +78,9 @@ test("decides and logs calls to methods that are not registered, and does not ec
       client.makeUnaryRequest("/admin.v1.Canary/Get", bytes, bytes, Buffer.alloc(0), (error) => resolve(error));
     });
   };
-  const granted = await call(caller);
+  const granted = await call(domain.caller);
   expect(granted).toMatchObject({ code: grpc.status.UNIMPLEMENTED, details: "The method is not implemented." });
-  const refused = await call(stranger);
+  const refused = await call(domain.stranger);
   expect(refused?.code).toBe(grpc.status.PERMISSION_DENIED);
   expect(refused?.details).not.toContain("Canary");
   expect(serving.records("decision")).toMatchObject([
@@ -164,17 +91,17 @@ test("decides and logs calls to methods that are not registered, and does not ec
 
 test("says that it serves to peers that it knows, and to nobody else", async () => {
   const serving = await start();
-  const health = createClient(HealthService, channelsOf(serving, caller));
+  const health = createClient(HealthService, serving.channels());
   expect(await health.check({ service: "" })).toMatchObject({ status: Status.SERVING });
   expect(await health.check({ service: PingService.typeName })).toMatchObject({ status: Status.SERVING });
   expect((await failureOf(health.check({ service: "nobody" }))).code).toBe(grpc.status.NOT_FOUND);
-  const unknown = createClient(HealthService, channelsOf(serving, stranger));
+  const unknown = createClient(HealthService, serving.channels(domain.stranger));
   expect((await failureOf(unknown.check({ service: "" }))).code).toBe(grpc.status.PERMISSION_DENIED);
 });
 
 test("answers INTERNAL without text when a handler fails, and logs why", async () => {
   const serving = await start();
-  const error = await failureOf(pingOf(serving).ping({ text: "throw" }));
+  const error = await failureOf(serving.ping().ping({ text: "throw" }));
   expect({ code: error.code, message: error.message }).toEqual({
     code: grpc.status.INTERNAL,
     message: expect.not.stringContaining("canary") as string,
@@ -187,12 +114,12 @@ test("answers INTERNAL without text when a handler fails, and logs why", async (
 
 test("refuses a message of more than 1 MiB, whatever the client's own limit", async () => {
   const serving = await start();
-  const { ca: root, cert, key } = caller;
+  const { ca: root, cert, key } = domain.caller;
   const credentials = grpc.credentials.createSsl(Buffer.from(root), Buffer.from(key), Buffer.from(cert));
   const client = new grpc.Client(`127.0.0.1:${serving.port}`, credentials, {
     "grpc.ssl_target_name_override": "ping.production.internal",
   });
-  cleanups.push(() => client.close());
+  onTestFinished(() => client.close());
   const send = (size: number) =>
     new Promise<grpc.status | undefined>((resolve) => {
       const bytes = (buffer: Buffer) => buffer;
@@ -209,12 +136,12 @@ test("logs a refused handshake, in the connection log and not in the decision lo
   const serving = await start();
   const foreign = await (await createCa()).issue({ spiffeId: "spiffe://production.internal/caller" });
   // It trusts the server and is not trusted by it.
-  const { code } = await failureOf(pingOf(serving, { ...foreign, ca: ca.ca }).ping({ text: "a" }));
+  const { code } = await failureOf(serving.ping({ ...foreign, ca: foreign.ca + domain.ca.ca }).ping({ text: "a" }));
   expect(code).toBe(grpc.status.UNAVAILABLE);
   await expect.poll(() => serving.records("connection").length).toBeGreaterThan(0);
   expect(serving.records("connection")[0]).toMatchObject({ msg: "handshake refused", remoteAddress: "127.0.0.1" });
   expect(serving.records("decision")).toEqual([]);
-  expect(await pingOf(serving).ping({ text: "a" })).toMatchObject({ text: "a" });
+  expect(await serving.ping().ping({ text: "a" })).toMatchObject({ text: "a" });
 });
 
 test("does not start with a method that has no policy, and names it", async () => {
@@ -231,16 +158,16 @@ test("does not start on a port that is in use, and says so in one sentence", asy
 
 test("drains: tells watchers, lets running calls end, takes no new ones", async () => {
   const serving = await start();
-  const ping = pingOf(serving);
+  const ping = serving.ping();
   const statuses: Status[] = [];
   const watching = (async () => {
-    for await (const { status } of createClient(HealthService, channelsOf(serving, caller)).watch({ service: "" })) {
+    for await (const { status } of createClient(HealthService, serving.channels()).watch({ service: "" })) {
       statuses.push(status);
     }
   })();
   await expect.poll(() => statuses).toEqual([Status.SERVING]);
   const running = ping.ping({ text: "wait" });
-  await began.wait.promise;
+  await serving.waiting.begun;
   const closed = serving.close();
   await watching;
   expect(statuses).toEqual([Status.SERVING, Status.NOT_SERVING]);
@@ -248,7 +175,7 @@ test("drains: tells watchers, lets running calls end, takes no new ones", async 
     connectTcp(serving.port, "127.0.0.1").on("error", resolve);
   });
   expect(refused).toMatchObject({ code: "ECONNREFUSED" });
-  began.release.resolve();
+  serving.waiting.release();
   expect(await running).toMatchObject({ text: "wait" });
   await closed;
   expect((await failureOf(ping.ping({ text: "a" }))).code).toBe(grpc.status.UNAVAILABLE);
@@ -256,8 +183,8 @@ test("drains: tells watchers, lets running calls end, takes no new ones", async 
 
 test("cuts off what does not end in time, and closes once however often it is asked", async () => {
   const serving = await start({ drainMs: 50 });
-  const running = failureOf(pingOf(serving).ping({ text: "wait" }));
-  await began.wait.promise;
+  const running = failureOf(serving.ping().ping({ text: "wait" }));
+  await serving.waiting.begun;
   await Promise.all([serving.close(), serving.close()]);
   expect((await running).code).not.toBe(grpc.status.OK);
   expect(serving.lines.filter((line) => line.includes("cut off"))).toHaveLength(1);
@@ -265,8 +192,8 @@ test("cuts off what does not end in time, and closes once however often it is as
 
 test("health follows readiness, in both directions", async () => {
   let ready = false;
-  const serving = await start({ isReady: () => ready });
-  const health = createClient(HealthService, channelsOf(serving, caller));
+  const serving = await start({ readiness: { keys: () => ready } });
+  const health = createClient(HealthService, serving.channels());
   const says = async (status: Status) => expect((await health.check({ service: "" })).status).toBe(status);
   await says(Status.NOT_SERVING);
   ready = true;
@@ -279,7 +206,9 @@ test("a stream without an end outlives its connection's age by the grace, and no
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   try {
     const serving = await start();
-    const watch = createClient(HealthService, channelsOf(serving, caller), { timeoutMs: 60 * 60_000 })
+    // Without pings of its own, on account of which grpc-js would give up a connection that is closing.
+    const channels = serving.channels(domain.caller, { "grpc.keepalive_time_ms": -1 });
+    const watch = createClient(HealthService, channels, { timeoutMs: 60 * 60_000 })
       .watch({ service: "" })
       [Symbol.asyncIterator]();
     await watch.next();

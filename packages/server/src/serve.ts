@@ -1,14 +1,19 @@
-import type { DescService } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
-import { Credential, definePolicy, policyOf, type ServicePolicy } from "@zero-trust/auth";
+import { Credential, definePolicy, type Rule, type ServicePolicy } from "@zero-trust/auth";
 import { type ProtectOptions, protect } from "@zero-trust/auth/server";
-import { mutualTlsServer, type TlsIdentity } from "@zero-trust/mtls";
-import { addService, type Handlers } from "@zero-trust/rpc";
+import { type MutualTlsServerOptions, mutualTlsServer, type TlsIdentity } from "@zero-trust/mtls";
+import { type CallLimitsOptions, callLimits } from "@zero-trust/rpc";
+import { ConfigError } from "./config.ts";
+import { ServerReflection as ReflectionService } from "./gen/grpc/reflection/v1/reflection_pb.ts";
+import { ServerReflection as ReflectionServiceAlpha } from "./gen/grpc/reflection/v1alpha/reflection_pb.ts";
 import { Health as HealthService } from "./gen/health/v1/health_pb.ts";
 import { coverGaps } from "./grpc-js-internals.ts";
 import { createHealth } from "./health.ts";
 import { listenError } from "./listen-error.ts";
 import { type Log, recordLog } from "./log.ts";
+import { type ReadinessCheck, watchReadiness } from "./readiness.ts";
+import { createReflection } from "./reflection.ts";
+import { type ServiceEntry, service } from "./service.ts";
 
 /** No message of these services is near it; what is larger was not meant for them. */
 const MAX_MESSAGE_BYTES = 1024 * 1024;
@@ -31,17 +36,35 @@ const MAX_CONNECTION_IDLE_MS = 5 * 60_000;
 /** A peer that vanished without a word is noticed, though its streams are open and the idle time does not run. */
 const KEEPALIVE_TIME_MS = 60_000;
 const KEEPALIVE_TIMEOUT_MS = 20_000;
+/**
+ * How many calls a connection may cancel at once: twice the 1 500 of a busy gateway whose callers all give up together, which
+ * Node's own bound of 1 000 answers by ending the connection, and every other call on it. A flood passes it within the
+ * second, and pays with its connection (CVE-2023-44487, "rapid reset").
+ */
+const STREAM_RESET_BURST = 3_000;
+/** And how many a second for ever: all its streams, each with a deadline of a second. */
+const STREAM_RESETS_PER_SECOND = 100;
 /** Calls that are running when the server closes may take this long; it is below what an orchestrator allows (30 s). */
 const DRAIN_MS = 20_000;
 
-/** How often the server asks whether it is ready: a fraction of what a probe waits between two of its own. */
+/** How often the server asks what it depends on: a fraction of what a probe waits between two of its own. */
 const READINESS_MS = 500;
+/** A probe gives up after a second (the default of Kubernetes), so what answers later is as good as down. */
+const READINESS_TIMEOUT_MS = 1_000;
 
-/** One service of a server: its contract, what it does, and who may call it. */
-export interface ServiceEntry {
-  readonly descriptor: DescService;
-  readonly policy: ServicePolicy;
-  addTo(server: grpc.Server, log: Log): void;
+/** The bounds of a server that a deployment may set; each has a default. */
+export interface ServeLimits
+  extends CallLimitsOptions,
+    Pick<
+      MutualTlsServerOptions,
+      "handshakeTimeoutMs" | "maxConnections" | "maxConnectionsPerPeer" | "maxPendingHandshakes"
+    > {
+  /** How old a connection may be that takes new calls, in milliseconds; 5 min unless given. */
+  readonly connectionAgeMs?: number;
+  /** How long the calls of a connection that is too old may go on, in milliseconds; 5 min unless given. */
+  readonly connectionAgeGraceMs?: number;
+  /** How long a connection may be without a call, in milliseconds; 5 min unless given. */
+  readonly connectionIdleMs?: number;
 }
 
 /** What a server is built from. */
@@ -58,8 +81,18 @@ export interface ServeOptions {
   readonly protect: Omit<ProtectOptions, "policies" | "onDecision">;
   /** What is served, besides health. */
   readonly services: readonly ServiceEntry[];
-  /** Whether calls can be checked and served; health says so. Ready at once unless given. */
-  readonly isReady?: () => boolean;
+  /**
+   * What calls cannot be checked or served without, by the name that the log gives it: health says SERVING while all of it
+   * says true. A check that throws, or takes more than 1 s, says no.
+   */
+  readonly readiness?: Readonly<Record<string, ReadinessCheck>>;
+  /**
+   * Whether the server describes its services to those who ask (gRPC Server Reflection): not at all unless given, to
+   * whoever the deployment knows with `true`, to others by rules.
+   */
+  readonly reflection?: true | { readonly rules: readonly Rule[] };
+  /** How much one caller, and all of them, may take. */
+  readonly limits?: ServeLimits;
   /** How long running calls may take when the server closes, in milliseconds; 20 s unless given. */
   readonly drainMs?: number;
 }
@@ -73,39 +106,45 @@ export interface Serving {
 }
 
 /**
- * Names a service to serve, with its handlers; its policy comes from its .proto unless given.
- */
-export function service<S extends DescService>(
-  descriptor: S,
-  handlers: Handlers<S>,
-  options: { readonly policy?: ServicePolicy } = {},
-): ServiceEntry {
-  return {
-    descriptor,
-    policy: options.policy ?? policyOf(descriptor),
-    addTo(server, log) {
-      addService(server, descriptor, handlers, {
-        onError: (err, { method }) => log.error({ err, method }, "handler failed"),
-      });
-    },
-  };
-}
-
-/**
  * Serves gRPC over mutual TLS. This is the one place that fixes what a call passes, in this order: TLS, decision log,
  * authentication and authorization (unregistered methods too), decoding, validation, handler.
  *
- * @throws PolicyError when a method has no policy that can be met; ConfigError when it cannot listen
+ * @throws PolicyError when a method has no policy that can be met; ConfigError when it cannot listen, or its certificate is of
+ * another trust domain than its callers'
+ * @example
+ * ```ts
+ * import { Credential, definePolicy } from "@zero-trust/auth";
+ * import { grantsFile } from "@zero-trust/auth/stores/file";
+ * import { identityFromDirectory } from "@zero-trust/mtls";
+ * import { createLog, type Serving, serve, service } from "@zero-trust/server";
+ * import { PingService, pingHandlers } from "@zero-trust/testkit";
+ *
+ * const rules = [{ credentials: [Credential.MTLS], scopes: ["read:test"] }];
+ * const policy = definePolicy(PingService, { ping: rules, pingMany: rules, pingSum: rules, pingEach: rules });
+ *
+ * export function servePing(isReady: () => Promise<boolean>): Promise<Serving> {
+ *   return serve({
+ *     log: createLog({ name: "ping" }),
+ *     identity: identityFromDirectory("/run/secrets/tls"),
+ *     host: "127.0.0.1",
+ *     port: 8443,
+ *     protect: { trustDomain: "production.internal", grants: grantsFile("grants.json"), credentials: [] },
+ *     services: [service(PingService, pingHandlers(), { policy })],
+ *     readiness: { store: isReady },
+ *   });
+ * }
+ * ```
  */
 export async function serve(options: ServeOptions): Promise<Serving> {
-  const { log, identity, host, drainMs = DRAIN_MS } = options;
+  const { log, identity, host, drainMs = DRAIN_MS, limits = {} } = options;
+  checkTrustDomain(identity.spiffeId, options.protect.trustDomain);
   const health = createHealth();
-  const entries = [
+  const entries = withReflection(options.reflection, [
     ...options.services,
     service(HealthService, health.handlers, {
       policy: definePolicy(HealthService, { check: mutualTls, list: mutualTls, watch: mutualTls }),
     }),
-  ];
+  ]);
   const server = createServer(
     options,
     entries.map((entry) => entry.policy),
@@ -114,6 +153,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 
   const connectionLog = recordLog(log, "connection");
   const tls = mutualTlsServer({
+    ...limits,
     identity,
     server,
     drainMs,
@@ -124,15 +164,19 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     throw listenError(error, { host, port: options.port });
   });
 
-  const { isReady = () => true } = options;
   const names = ["", ...options.services.map(({ descriptor }) => descriptor.typeName)];
-  const tellHealth = () => {
-    const ready = isReady();
-    for (const name of names) health.set(name, ready);
-  };
-  tellHealth();
-  const readiness = setInterval(tellHealth, READINESS_MS).unref();
-  log.info({ host, port, spiffeId: identity.spiffeId }, "listening");
+  const readiness = watchReadiness({
+    checks: options.readiness ?? {},
+    log,
+    onAnswer(ready) {
+      for (const name of names) health.set(name, ready);
+    },
+    timeoutMs: READINESS_TIMEOUT_MS,
+    everyMs: READINESS_MS,
+  });
+  await readiness.asked;
+  const lifecycle = recordLog(log, "lifecycle");
+  lifecycle.info({ host, port, spiffeId: identity.spiffeId }, "listening");
 
   let closing: Promise<void> | undefined;
   return {
@@ -145,31 +189,63 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 
   async function drain(): Promise<void> {
     const startedMs = performance.now();
-    clearInterval(readiness);
+    readiness.stop();
+    // First, so that whoever watches sends its calls elsewhere before they are refused.
     health.shutdown();
     await tls.close();
     // Nothing is left to shut down but the server's own books.
     server.forceShutdown();
-    if (performance.now() - startedMs >= drainMs) log.warn({ drainMs }, "calls were still running and were cut off");
+    if (performance.now() - startedMs >= drainMs)
+      lifecycle.warn({ drainMs }, "calls were still running and were cut off");
   }
 }
 
-/** Health is for whoever the deployment knows, and carries no scope. */
+/** Such a server would refuse everybody, one call at a time. */
+function checkTrustDomain(spiffeId: string, trustDomain: string): void {
+  if (spiffeId.startsWith(`spiffe://${trustDomain}/`)) return;
+  throw new ConfigError(
+    `The certificate is of ${spiffeId}, and callers are to be of the trust domain ${trustDomain}; choose another with ZT_TRUST_DOMAIN, or another certificate.`,
+  );
+}
+
+/** Health, and reflection unless it has rules, is for whoever the deployment knows, and carries no scope. */
 const mutualTls = [{ credentials: [Credential.MTLS], scopes: [] }] as const;
+
+function withReflection(
+  reflection: ServeOptions["reflection"],
+  entries: readonly ServiceEntry[],
+): readonly ServiceEntry[] {
+  if (reflection === undefined) return entries;
+  const rules = reflection === true ? mutualTls : reflection.rules;
+  const versions = [ReflectionService, ReflectionServiceAlpha];
+  const { handlers, handlersAlpha } = createReflection([...entries.map(({ descriptor }) => descriptor), ...versions]);
+  return [
+    ...entries,
+    service(ReflectionService, handlers, {
+      policy: definePolicy(ReflectionService, { serverReflectionInfo: rules }),
+    }),
+    service(ReflectionServiceAlpha, handlersAlpha, {
+      policy: definePolicy(ReflectionServiceAlpha, { serverReflectionInfo: rules }),
+    }),
+  ];
+}
 
 function createServer(options: ServeOptions, policies: readonly ServicePolicy[]): grpc.Server {
   const decisionLog = recordLog(options.log, "decision");
+  const { limits = {} } = options;
   const server = new grpc.Server({
     "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
     "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
     "grpc.max_concurrent_streams": MAX_STREAMS_PER_CONNECTION,
-    "grpc.max_connection_age_ms": MAX_CONNECTION_AGE_MS,
-    "grpc.max_connection_age_grace_ms": MAX_CONNECTION_AGE_GRACE_MS,
-    "grpc.max_connection_idle_ms": MAX_CONNECTION_IDLE_MS,
+    "grpc.max_connection_age_ms": limits.connectionAgeMs ?? MAX_CONNECTION_AGE_MS,
+    "grpc.max_connection_age_grace_ms": limits.connectionAgeGraceMs ?? MAX_CONNECTION_AGE_GRACE_MS,
+    "grpc.max_connection_idle_ms": limits.connectionIdleMs ?? MAX_CONNECTION_IDLE_MS,
     "grpc.keepalive_time_ms": KEEPALIVE_TIME_MS,
     "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,
     "grpc-node.max_session_memory": MAX_SESSION_MEMORY_MB,
+    // From the wire inwards.
     interceptors: [
+      callLimits(limits),
       protect({
         ...options.protect,
         policies: [...policies],
@@ -177,6 +253,11 @@ function createServer(options: ServeOptions, policies: readonly ServicePolicy[])
       }),
     ],
   });
-  coverGaps(server, { maxMetadataBytes: MAX_METADATA_BYTES, maxMetadataEntries: MAX_METADATA_ENTRIES });
+  coverGaps(server, {
+    maxMetadataBytes: MAX_METADATA_BYTES,
+    maxMetadataEntries: MAX_METADATA_ENTRIES,
+    resetBurst: STREAM_RESET_BURST,
+    resetsPerSecond: STREAM_RESETS_PER_SECOND,
+  });
   return server;
 }

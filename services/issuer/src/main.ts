@@ -1,6 +1,6 @@
 // The issuer's composition root: configuration, identity, clients, keys, server, in this order; closed in reverse.
 import { identityFromDirectory } from "@zero-trust/mtls";
-import { runService } from "@zero-trust/server";
+import { identityLog, runService } from "@zero-trust/server";
 import { readIssuerConfig } from "./config.ts";
 import { listen } from "./listen.ts";
 import { createIssuer, readClients, readSigningKeys } from "./service.ts";
@@ -8,7 +8,7 @@ import { createIssuer, readClients, readSigningKeys } from "./service.ts";
 await runService("issuer", async (log) => {
   const { host, port, tlsDirectory, trustDomain, issuer, clientsFile, signingJwksFile } = readIssuerConfig();
 
-  const identity = identityFromDirectory(tlsDirectory);
+  const identity = identityFromDirectory(tlsDirectory, { onEvent: identityLog(log) });
   const clients = readClients(clientsFile, { trustDomain });
   const signingKeys = readSigningKeys(signingJwksFile);
 
@@ -16,5 +16,10 @@ await runService("issuer", async (log) => {
   const listening = await listen(server, { host, port });
   log.info({ host, port: listening.port, spiffeId: identity.spiffeId }, "listening");
 
-  return listening;
+  return {
+    async close() {
+      await listening.close();
+      identity.close();
+    },
+  };
 });

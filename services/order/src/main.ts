@@ -6,8 +6,8 @@ import { apiKeyFile, grantsFile } from "@zero-trust/auth/stores/file";
 import { openDatabase } from "@zero-trust/database";
 import { httpsAgent, identityFromDirectory, mutualTlsChannels } from "@zero-trust/mtls";
 import { PaymentService } from "@zero-trust/proto/payment/v1";
-import { createClient } from "@zero-trust/rpc";
-import { runService } from "@zero-trust/server";
+import { createClient, serviceConfig } from "@zero-trust/rpc";
+import { identityLog, runService } from "@zero-trust/server";
 import { readOrderConfig } from "./config.ts";
 import { migrations, type OrderSchema } from "./migrations.ts";
 import { serveOrders } from "./service.ts";
@@ -18,7 +18,9 @@ await runService("order", async (log) => {
   const { host, port, trustDomain, issuer, issuerAddress } = config;
   const opened = new AsyncDisposableStack();
 
-  const identity = identityFromDirectory(config.tlsDirectory);
+  const identity = opened.adopt(identityFromDirectory(config.tlsDirectory, { onEvent: identityLog(log) }), (it) =>
+    it.close(),
+  );
 
   const onError = (err: Error) => log.warn({ err }, "the version before stays in force");
   const grants = opened.adopt(grantsFile(config.grantsFile, { onError }), (file) => file.close());
@@ -49,6 +51,7 @@ await runService("order", async (log) => {
       identity,
       target: config.paymentAddress,
       serverId: `spiffe://${trustDomain}/payment-service`,
+      channelOptions: { "grpc.service_config": serviceConfig([PaymentService]) },
     }),
     (connections) => connections.close(),
   );

@@ -1,5 +1,6 @@
 import { identityOf } from "@zero-trust/auth";
 import { type ApiKeySource, apiKey, bearer, type GrantSource, type KeySet } from "@zero-trust/auth/server";
+import { isDatabaseReady } from "@zero-trust/database";
 import type { TlsIdentity } from "@zero-trust/mtls";
 import { OrderService } from "@zero-trust/proto/order/v1";
 import { type Log, type Serving, serve, service } from "@zero-trust/server";
@@ -60,7 +61,7 @@ export async function serveOrders(dependencies: OrderDependencies): Promise<Serv
     port,
     protect: { trustDomain, grants, credentials },
     services: [service(OrderService, handlers)],
-    isReady: () => dependencies.tokenKeys.isReady(),
+    readiness: { store: () => isDatabaseReady(db), issuerKeys: () => dependencies.tokenKeys.isReady() },
   });
   await outbox.start();
   return {

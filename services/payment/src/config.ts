@@ -1,4 +1,4 @@
-import { address, port, readConfig, text } from "@zero-trust/server";
+import { address, httpsOrigin, port, readConfig, text, trustDomain } from "@zero-trust/server";
 import { z } from "zod";
 
 /** What the payment service needs to know from its environment. */
@@ -26,14 +26,14 @@ const schema = z
     ZT_HOST: text.default("127.0.0.1"),
     ZT_PORT: port,
     ZT_TLS_DIR: text,
-    ZT_TRUST_DOMAIN: text.default("production.internal"),
+    ZT_TRUST_DOMAIN: trustDomain.default("production.internal"),
     ZT_GRANTS_FILE: text,
     ZT_API_KEYS_FILE: text,
     ZT_SIGNING_KEYS_FILE: text,
     ZT_KEY_ENCRYPTION_KEY_FILE: text,
     ZT_DATABASE_FILE: text,
     ZT_ACQUIRER_FILE: text,
-    ZT_ISSUER: text.default("https://issuer.production.internal"),
+    ZT_ISSUER: httpsOrigin.default("https://issuer.production.internal"),
     ZT_ISSUER_ADDRESS: address,
   })
   .transform(

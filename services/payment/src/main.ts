@@ -3,7 +3,7 @@ import { jwks, memoryNonceStore } from "@zero-trust/auth/server";
 import { apiKeyFile, grantsFile, signingKeyFile } from "@zero-trust/auth/stores/file";
 import { openDatabase } from "@zero-trust/database";
 import { httpsAgent, identityFromDirectory } from "@zero-trust/mtls";
-import { runService } from "@zero-trust/server";
+import { identityLog, runService } from "@zero-trust/server";
 import { readPaymentConfig } from "./config.ts";
 import { migrations, type PaymentSchema } from "./migrations.ts";
 import { servePayments } from "./service.ts";
@@ -14,7 +14,9 @@ await runService("payment", async (log) => {
   const { host, port, trustDomain, issuer, issuerAddress } = config;
   const opened = new AsyncDisposableStack();
 
-  const identity = identityFromDirectory(config.tlsDirectory);
+  const identity = opened.adopt(identityFromDirectory(config.tlsDirectory, { onEvent: identityLog(log) }), (it) =>
+    it.close(),
+  );
 
   const onError = (err: Error) => log.warn({ err }, "the version before stays in force");
   const grants = opened.adopt(grantsFile(config.grantsFile, { onError }), (file) => file.close());

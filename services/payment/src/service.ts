@@ -9,6 +9,7 @@ import {
   type KeySource,
   type MemoryNonceStore,
 } from "@zero-trust/auth/server";
+import { isDatabaseReady } from "@zero-trust/database";
 import type { TlsIdentity } from "@zero-trust/mtls";
 import { PaymentService } from "@zero-trust/proto/payment/v1";
 import { type Log, type Serving, serve, service } from "@zero-trust/server";
@@ -66,6 +67,10 @@ export async function servePayments(dependencies: PaymentDependencies): Promise<
     port,
     protect: { trustDomain, grants, credentials },
     services: [service(PaymentService, handlers)],
-    isReady: () => dependencies.tokenKeys.isReady() && dependencies.nonces.isReady(),
+    readiness: {
+      store: () => isDatabaseReady(db),
+      issuerKeys: () => dependencies.tokenKeys.isReady(),
+      nonces: () => dependencies.nonces.isReady(),
+    },
   });
 }
