@@ -92,6 +92,20 @@ test("P6: a caller that was refused uploads no more", async () => {
     .toMatchObject([{ method: path, peer: "spiffe://production.internal/stranger", reason: "PEER_NOT_GRANTED" }]);
 });
 
+test("P6: one that goes on uploading all the same loses its connection", async () => {
+  const { survives, stranger } = attacked;
+  await survives("P6 rude", async () => {
+    const wire = await stranger.wire();
+    await wire.send(headersFrame(1, headerBlock(callFields(path))));
+    expect(await wire.until(() => wire.endOf(1) !== undefined)).toBe(true);
+    const whole = wire.upload(1, Buffer.alloc(256 * MIB), { ignoreStreamWindow: true });
+    expect(await within(slackMs, wire.closed)).toBe(true);
+    expect(await within(slackMs, whole)).toBe(true);
+    console.log(`P6 rude: ${wire.bytesSent} bytes were read of it, and thrown away`);
+    expect(wire.bytesSent).toBeLessThan(128 * MIB);
+  });
+});
+
 test("P18: 1 500 calls time out at once, and the others of their connection are served", async () => {
   const { survives, service, insider, insiderTls } = attacked;
   const channels = mutualTlsChannels({

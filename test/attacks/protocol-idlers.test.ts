@@ -1,13 +1,14 @@
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { status } from "@grpc/grpc-js";
+import { type AttackStream, attacker, grpcMessage } from "@zero-trust/testkit";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type Attacked, goodCall, path, pingMessage, startUnderAttack } from "./under-attack.ts";
 import { slackMs, within } from "./within.ts";
 
 const streamingPath = `${path}Sum`;
 /** Short, so that nobody has to wait. */
-const limits = { connectionIdleMs: 4_000, firstMessageMs: 1_000, unaryMs: 2_000 };
+const limits = { connectionIdleMs: 4_000, firstMessageMs: 1_000, unaryMs: 2_000, maxMessageBytes: 64 * 1024 };
 /** The default: nobody says anything that could be given a limit. */
 const handshakeTimeoutMs = 5_000;
 
@@ -61,6 +62,23 @@ test("P5: headers alone, half a message and a byte at a time are ended in time",
     for (const answer of answers) expect(answer.tookMs).toBeLessThan(limits.firstMessageMs + slackMs);
   });
   expect(handled).toBe(0);
+});
+
+test("P5: all the halves of messages that one workload can send are a bounded number of bytes", async () => {
+  const { survives, service, insiderTls } = attacked;
+  await survives("P5 many", async () => {
+    await using insider = attacker({ host: "127.0.0.1", port: service.port, tls: insiderTls });
+    const half = grpcMessage(Buffer.alloc(limits.maxMessageBytes - 10), { length: limits.maxMessageBytes });
+    const opened: AttackStream[] = [];
+    for (let connection = 0; connection < 40; connection += 1) {
+      const session = await insider.session();
+      for (let call = 0; call < 90; call += 1) opened.push(session.open({ path, body: [half], end: false }));
+    }
+    const answers = await Promise.all(opened.map((call) => call.answer));
+    const codes = tally(answers.map(({ status: code }) => (code === undefined ? "no connection" : String(code))));
+    console.log("P5 many:", codes);
+    expect(answers.filter((answer) => answer.status === status.OK)).toEqual([]);
+  });
 });
 
 test("P9: without a deadline, or with an absurd one, the server's own holds", async () => {

@@ -42,13 +42,13 @@ export function hardenedServerOptions(overrides: ServerOptions = {}): ServerOpti
   };
 }
 
-/** How a channel is bounded unless its maker says otherwise. */
+/**
+ * How a channel is bounded unless its maker says otherwise. Without pings: Node sends none on a connection that is closing, which
+ * grpc-js takes for one that is dead, so that they would cut off the streams which a server lets end. Calls have deadlines.
+ */
 export const CHANNEL_DEFAULTS: ChannelOptions = {
   "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
   "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
-  // A server that vanished without a word is noticed while calls wait for it.
-  "grpc.keepalive_time_ms": KEEPALIVE_TIME_MS,
-  "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,
 };
 
 /** What no maker of a channel can change. */

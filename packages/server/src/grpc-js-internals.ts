@@ -1,7 +1,8 @@
-import { constants, type Http2Session, type ServerHttp2Stream } from "node:http2";
+import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { createRequire } from "node:module";
-import type { Duplex } from "node:stream";
 import * as grpc from "@grpc/grpc-js";
+import { boundGoodbye, coverSession } from "./covered-session.ts";
+import { refuseLargeMetadata } from "./metadata-limit.ts";
 
 /**
  * The one file that touches private fields of grpc-js, for what has no public way: calls to methods that are not
@@ -23,7 +24,12 @@ interface ServerInternals {
   _channelzHandler: StreamHandler;
 }
 
-type StreamHandler = (this: unknown, interceptors: unknown, stream: ServerHttp2Stream, headers: unknown) => void;
+type StreamHandler = (
+  this: unknown,
+  interceptors: unknown,
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+) => void;
 
 interface Handler {
   readonly type: "bidi";
@@ -32,9 +38,6 @@ interface Handler {
   readonly serialize: (message: Buffer) => Buffer;
   readonly deserialize: (bytes: Buffer) => Buffer;
 }
-
-/** A peer that was told goodbye has this long to say it too: some round trips over any network. Milliseconds. */
-const GOODBYE_MS = 2_000;
 
 /** The versions that this was read and tested against. */
 const KNOWN_VERSION = /^1\.14\.\d+$/u;
@@ -47,6 +50,8 @@ export interface Http2Limits {
   readonly resetBurst: number;
   /** How fast that allowance grows again. */
   readonly resetsPerSecond: number;
+  /** Told of each call that is refused for its metadata, which no interceptor sees, with the address that it came from. */
+  readonly onLargeMetadata?: (remoteAddress: string | undefined) => void;
 }
 
 /** Throws for a version of grpc-js that `coverGaps` does not know. */
@@ -86,61 +91,17 @@ export function coverGaps(server: grpc.Server, limits: Http2Limits): void {
     return { ...injector, injectConnection: (socket) => injector.injectConnection(boundGoodbye(socket)) };
   };
   internals._retrieveHandler = (path) => retrieve.call(server, path) ?? unregistered(path);
-  internals._streamHandler = coverStream(_streamHandler);
-  internals._channelzHandler = coverStream(_channelzHandler);
+  internals._streamHandler = coverStream(_streamHandler, limits);
+  internals._channelzHandler = coverStream(_channelzHandler, limits);
 }
 
-function coverStream(handle: StreamHandler): StreamHandler {
-  const known = new WeakSet<Http2Session>();
+function coverStream(handle: StreamHandler, { maxMetadataBytes, onLargeMetadata }: Http2Limits): StreamHandler {
   return function handleCovered(this: unknown, interceptors, stream, headers) {
     const { session } = stream;
-    if (session !== undefined && !known.has(session)) keepWhileClosing(session);
-    if (session !== undefined) known.add(session);
-    stopAfterRefusal(stream);
-    handle.call(this, interceptors, stream, headers);
+    if (session !== undefined) coverSession(session, stream);
+    if (refuseLargeMetadata(stream, headers, maxMetadataBytes)) onLargeMetadata?.(session?.socket.remoteAddress);
+    else handle.call(this, interceptors, stream, headers);
   };
-}
-
-/**
- * After a refusal grpc-js goes on reading, and throws away, what the caller still sends: it could upload for as long as
- * it likes. NO_ERROR asks it to stop without losing the status (RFC 9113, section 8.1).
- */
-function stopAfterRefusal(stream: ServerHttp2Stream): void {
-  stream.once("finish", () => {
-    // A refusal is a status without an answer, which is sent as headers. The trailers after an answer would be lost.
-    // A stream that was reset before it was answered has none, whatever the types say.
-    const headers = stream.sentHeaders as ServerHttp2Stream["sentHeaders"] | undefined;
-    const refused = headers?.["grpc-status"] !== undefined;
-    if (refused && stream.state.remoteClose === 0) stream.close(constants.NGHTTP2_NO_ERROR);
-  });
-}
-
-/**
- * Node sends no pings on a connection that is closing, which grpc-js takes for one that is dead: with the next ping after
- * the connection's age it would cut off the calls that the grace is for.
- */
-function keepWhileClosing(session: Http2Session): void {
-  const ping = session.ping.bind(session) as (callback: PingCallback) => boolean;
-  Object.assign(session, {
-    ping(callback: PingCallback): boolean {
-      if (!session.closed) return ping(callback);
-      setImmediate(callback, null);
-      return true;
-    },
-  });
-}
-
-type PingCallback = (error: Error | null) => void;
-
-/**
- * When its session has ended, Node closes its half of a connection and waits for the peer's, which may never come: the socket
- * would be lost to others, and a server that closes would wait too.
- */
-function boundGoodbye(socket: Duplex): Duplex {
-  return socket.once("finish", () => {
-    const late = setTimeout(() => socket.destroy(), GOODBYE_MS).unref();
-    socket.once("close", () => clearTimeout(late));
-  });
 }
 
 /** Of the kind that takes any number of messages, so that the answer does not depend on what the caller sends. */

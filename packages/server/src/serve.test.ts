@@ -207,7 +207,7 @@ test("a stream without an end outlives its connection's age by the grace, and no
   try {
     const serving = await start();
     // Without pings of its own, on account of which grpc-js would give up a connection that is closing.
-    const channels = serving.channels(domain.caller, { "grpc.keepalive_time_ms": -1 });
+    const channels = serving.channels(domain.caller);
     const watch = createClient(HealthService, channels, { timeoutMs: 60 * 60_000 })
       .watch({ service: "" })
       [Symbol.asyncIterator]();

@@ -1,7 +1,12 @@
 import * as grpc from "@grpc/grpc-js";
 import { Credential, definePolicy, type Rule, type ServicePolicy } from "@zero-trust/auth";
 import { type ProtectOptions, protect } from "@zero-trust/auth/server";
-import { type MutualTlsServerOptions, mutualTlsServer, type TlsIdentity } from "@zero-trust/mtls";
+import {
+  hardenedServerOptions,
+  type MutualTlsServerOptions,
+  mutualTlsServer,
+  type TlsIdentity,
+} from "@zero-trust/mtls";
 import { type CallLimitsOptions, callLimits } from "@zero-trust/rpc";
 import { ConfigError } from "./config.ts";
 import { ServerReflection as ReflectionService } from "./gen/grpc/reflection/v1/reflection_pb.ts";
@@ -15,27 +20,14 @@ import { type ReadinessCheck, watchReadiness } from "./readiness.ts";
 import { createReflection } from "./reflection.ts";
 import { type ServiceEntry, service } from "./service.ts";
 
-/** No message of these services is near it; what is larger was not meant for them. */
-const MAX_MESSAGE_BYTES = 1024 * 1024;
 /** The credentials of one call take about 3 KiB (a token of 1-2 KiB and a signature); the rest is for tracing. */
 const MAX_METADATA_BYTES = 16 * 1024;
 const MAX_METADATA_ENTRIES = 64;
-/** HTTP/2 leaves it open (2^32 - 1), and every stream costs memory before anybody is authenticated (RFC 9113, 6.5.2). */
-const MAX_STREAMS_PER_CONNECTION = 100;
-/** In MB: every stream of a connection with one message of full size; grpc-js would set no bound. */
-const MAX_SESSION_MEMORY_MB = 128;
 /**
- * A connection of this age takes no new calls: they come over a new one, whose certificate is checked against the
- * authorities and revocation lists of now. Calls that are running go on until the grace is over.
+ * A process of a workload needs a connection, two while its certificate changes; a fleet of one workload has some processes. Each
+ * connection may hold 100 unfinished messages in memory, so their number is the bound of what one workload can take.
  */
-const MAX_CONNECTION_AGE_MS = 5 * 60_000;
-/** What still runs then is cut off, since a stream without an end would keep a peer that is no longer trusted; unlimited unless set. */
-const MAX_CONNECTION_AGE_GRACE_MS = 5 * 60_000;
-/** An idle connection is a socket that somebody else could use. */
-const MAX_CONNECTION_IDLE_MS = 5 * 60_000;
-/** A peer that vanished without a word is noticed, though its streams are open and the idle time does not run. */
-const KEEPALIVE_TIME_MS = 60_000;
-const KEEPALIVE_TIMEOUT_MS = 20_000;
+const MAX_CONNECTIONS_PER_PEER = 20;
 /**
  * How many calls a connection may cancel at once: twice the 1 500 of a busy gateway whose callers all give up together, which
  * Node's own bound of 1 000 answers by ending the connection, and every other call on it. A flood passes it within the
@@ -59,6 +51,8 @@ export interface ServeLimits
       MutualTlsServerOptions,
       "handshakeTimeoutMs" | "maxConnections" | "maxConnectionsPerPeer" | "maxPendingHandshakes"
     > {
+  /** The largest message that a caller may send, bytes; 1 MiB unless given. */
+  readonly maxMessageBytes?: number;
   /** How old a connection may be that takes new calls, in milliseconds; 5 min unless given. */
   readonly connectionAgeMs?: number;
   /** How long the calls of a connection that is too old may go on, in milliseconds; 5 min unless given. */
@@ -153,6 +147,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 
   const connectionLog = recordLog(log, "connection");
   const tls = mutualTlsServer({
+    maxConnectionsPerPeer: MAX_CONNECTIONS_PER_PEER,
     ...limits,
     identity,
     server,
@@ -232,17 +227,16 @@ function withReflection(
 
 function createServer(options: ServeOptions, policies: readonly ServicePolicy[]): grpc.Server {
   const decisionLog = recordLog(options.log, "decision");
+  const connectionLog = recordLog(options.log, "connection");
   const { limits = {} } = options;
+  const { connectionAgeMs, connectionAgeGraceMs, connectionIdleMs, maxMessageBytes } = limits;
   const server = new grpc.Server({
-    "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
-    "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
-    "grpc.max_concurrent_streams": MAX_STREAMS_PER_CONNECTION,
-    "grpc.max_connection_age_ms": limits.connectionAgeMs ?? MAX_CONNECTION_AGE_MS,
-    "grpc.max_connection_age_grace_ms": limits.connectionAgeGraceMs ?? MAX_CONNECTION_AGE_GRACE_MS,
-    "grpc.max_connection_idle_ms": limits.connectionIdleMs ?? MAX_CONNECTION_IDLE_MS,
-    "grpc.keepalive_time_ms": KEEPALIVE_TIME_MS,
-    "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,
-    "grpc-node.max_session_memory": MAX_SESSION_MEMORY_MB,
+    ...hardenedServerOptions({
+      ...(maxMessageBytes === undefined ? {} : { "grpc.max_receive_message_length": maxMessageBytes }),
+      ...(connectionAgeMs === undefined ? {} : { "grpc.max_connection_age_ms": connectionAgeMs }),
+      ...(connectionAgeGraceMs === undefined ? {} : { "grpc.max_connection_age_grace_ms": connectionAgeGraceMs }),
+      ...(connectionIdleMs === undefined ? {} : { "grpc.max_connection_idle_ms": connectionIdleMs }),
+    }),
     // From the wire inwards.
     interceptors: [
       callLimits(limits),
@@ -258,6 +252,8 @@ function createServer(options: ServeOptions, policies: readonly ServicePolicy[])
     maxMetadataEntries: MAX_METADATA_ENTRIES,
     resetBurst: STREAM_RESET_BURST,
     resetsPerSecond: STREAM_RESETS_PER_SECOND,
+    onLargeMetadata: (remoteAddress) =>
+      connectionLog.warn({ remoteAddress, cause: "METADATA_TOO_LARGE" }, "call refused"),
   });
   return server;
 }

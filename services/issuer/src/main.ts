@@ -1,6 +1,6 @@
 // The issuer's composition root: configuration, identity, clients, keys, server, in this order; closed in reverse.
 import { identityFromDirectory } from "@zero-trust/mtls";
-import { identityLog, runService } from "@zero-trust/server";
+import { identityLog, recordLog, runService } from "@zero-trust/server";
 import { readIssuerConfig } from "./config.ts";
 import { listen } from "./listen.ts";
 import { createIssuer, readClients, readSigningKeys } from "./service.ts";
@@ -14,7 +14,7 @@ await runService("issuer", async (log) => {
 
   const server = createIssuer({ log, identity, trustDomain, issuer, clients, signingKeys });
   const listening = await listen(server, { host, port });
-  log.info({ host, port: listening.port, spiffeId: identity.spiffeId }, "listening");
+  recordLog(log, "lifecycle").info({ host, port: listening.port, spiffeId: identity.spiffeId }, "listening");
 
   return {
     async close() {

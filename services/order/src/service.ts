@@ -12,6 +12,9 @@ import { Outbox, type OutboxOptions } from "./outbox.ts";
 import { OutboxStore } from "./outbox-store.ts";
 import { OrderStore } from "./store.ts";
 
+/** Several times the largest request that the .proto allows; what nobody needs, an attacker would fill memory with. */
+const MAX_MESSAGE_BYTES = 64 * 1024;
+
 /** All that the order service depends on; whoever makes these closes them. */
 export interface OrderDependencies {
   readonly log: Log;
@@ -61,6 +64,7 @@ export async function serveOrders(dependencies: OrderDependencies): Promise<Serv
     port,
     protect: { trustDomain, grants, credentials },
     services: [service(OrderService, handlers)],
+    limits: { maxMessageBytes: MAX_MESSAGE_BYTES },
     readiness: { store: () => isDatabaseReady(db), issuerKeys: () => dependencies.tokenKeys.isReady() },
   });
   await outbox.start();

@@ -21,6 +21,9 @@ import type { PaymentSchema } from "./migrations.ts";
 import { Payments } from "./payments.ts";
 import { PaymentStore } from "./store.ts";
 
+/** Several times the largest request that the .proto allows; what nobody needs, an attacker would fill memory with. */
+const MAX_MESSAGE_BYTES = 64 * 1024;
+
 /** All that the payment service depends on; whoever makes these closes them. */
 export interface PaymentDependencies {
   readonly log: Log;
@@ -67,6 +70,7 @@ export async function servePayments(dependencies: PaymentDependencies): Promise<
     port,
     protect: { trustDomain, grants, credentials },
     services: [service(PaymentService, handlers)],
+    limits: { maxMessageBytes: MAX_MESSAGE_BYTES },
     readiness: {
       store: () => isDatabaseReady(db),
       issuerKeys: () => dependencies.tokenKeys.isReady(),
