@@ -26,7 +26,18 @@ export class EndableCall extends ServerInterceptingCall {
   }
 
   override start(handler: InnerListener): void {
-    this.#handler = handler;
-    super.start(handler);
+    let isCancelled = false;
+    this.#handler = {
+      onReceiveMetadata: (metadata) => handler.onReceiveMetadata(metadata),
+      onReceiveMessage: (message) => handler.onReceiveMessage(message),
+      onReceiveHalfClose: () => handler.onReceiveHalfClose(),
+      onCancel() {
+        // By us and then by grpc-js: a handler that gives something back when it hears it is to do so once.
+        if (isCancelled) return;
+        isCancelled = true;
+        handler.onCancel();
+      },
+    };
+    super.start(this.#handler);
   }
 }

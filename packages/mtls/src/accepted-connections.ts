@@ -6,20 +6,31 @@ const SWEEP_MS = 1000;
 /** A call whose peer is not trusted any more gets a status first, where there is somebody to send it; in milliseconds. */
 const LAST_WORDS_MS = 5000;
 
-/** The open connections of one server: how many of which peer, and the end of those whose certificate is not good any more. */
+/** What is to become of a connection. */
+interface Stay {
+  /** Since when its certificate is not good any more, epoch milliseconds. */
+  distrustedAtMs?: number | undefined;
+  /** When it ends whatever becomes of it, by `performance.now()`. */
+  endsAtMs: number;
+}
+
+/**
+ * The open connections of one server: how many of which peer, and the end of those whose certificate is not good any more, or
+ * whose time is over. It is a cut, since a peer that neither reads nor closes its side would keep a polite end waiting for good.
+ */
 export class AcceptedConnections {
-  readonly #since = new Map<Connection, number | undefined>();
+  readonly #stays = new Map<Connection, Stay>();
   readonly #perPeer = new Map<string, number>();
   readonly #maxPerPeer: number;
   readonly #timer: NodeJS.Timeout;
 
   constructor(options: { readonly maxPerPeer: number }) {
     this.#maxPerPeer = options.maxPerPeer;
-    this.#timer = setInterval(() => this.#sweep(Date.now()), SWEEP_MS).unref();
+    this.#timer = setInterval(() => this.#sweep(Date.now(), performance.now()), SWEEP_MS).unref();
   }
 
   get size(): number {
-    return this.#since.size;
+    return this.#stays.size;
   }
 
   /** Whether the peer of a connection may have another one. */
@@ -27,12 +38,13 @@ export class AcceptedConnections {
     return (this.#perPeer.get(peerOf(connection)) ?? 0) < this.#maxPerPeer;
   }
 
-  add(connection: Connection): void {
+  /** @param endsAtMs - when it is cut off, by `performance.now()` */
+  add(connection: Connection, endsAtMs: number = Number.POSITIVE_INFINITY): void {
     const peer = peerOf(connection);
-    this.#since.set(connection, undefined);
+    this.#stays.set(connection, { endsAtMs });
     this.#perPeer.set(peer, (this.#perPeer.get(peer) ?? 0) + 1);
     connection.socket.once("close", () => {
-      this.#since.delete(connection);
+      this.#stays.delete(connection);
       const left = (this.#perPeer.get(peer) ?? 1) - 1;
       if (left === 0) {
         this.#perPeer.delete(peer);
@@ -42,19 +54,27 @@ export class AcceptedConnections {
     });
   }
 
+  /** Cuts off those of now that are still there at a time, by `performance.now()`. */
+  endAt(endsAtMs: number): void {
+    for (const stay of this.#stays.values()) {
+      stay.endsAtMs = Math.min(stay.endsAtMs, endsAtMs);
+    }
+  }
+
   /** Stops looking at them. */
   close(): void {
     clearInterval(this.#timer);
   }
 
-  #sweep(nowMs: number): void {
-    for (const [connection, since] of this.#since) {
+  #sweep(nowMs: number, monotonicMs: number): void {
+    for (const [connection, stay] of this.#stays) {
       if (connection.complaint(nowMs) === undefined) {
-        continue;
+        stay.distrustedAtMs = undefined;
+      } else {
+        stay.distrustedAtMs ??= nowMs;
       }
-      if (since === undefined) {
-        this.#since.set(connection, nowMs);
-      } else if (nowMs - since >= LAST_WORDS_MS) {
+      const isDistrusted = stay.distrustedAtMs !== undefined && nowMs - stay.distrustedAtMs >= LAST_WORDS_MS;
+      if (isDistrusted || monotonicMs >= stay.endsAtMs) {
         connection.socket.destroy();
       }
     }

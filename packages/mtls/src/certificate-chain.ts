@@ -3,7 +3,7 @@ import { certificateExtensions } from "./certificate-extensions.ts";
 import { certificateFields } from "./certificate-fields.ts";
 
 /** How many intermediates a chain of ours may have: each is one more who can make certificates. */
-export const MAX_INTERMEDIATES = 3;
+const MAX_INTERMEDIATES = 3;
 
 /** A chain that leads to no root; the message says why, in a sentence's second half. */
 export class CertificateChainError extends Error {

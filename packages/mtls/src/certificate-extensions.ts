@@ -5,6 +5,8 @@ import { type DerExtension, derExtensions } from "./der-extensions.ts";
 export interface CertificateExtensions {
   /** Every URI SAN, as it is in the certificate, one byte a character. */
   readonly uris: readonly string[];
+  /** Every DNS SAN, likewise. */
+  readonly dnsNames: readonly string[];
   /** False where the extension is absent. */
   readonly isCa: boolean;
   /** How many more CAs may follow below this one; absent: any number. */
@@ -19,8 +21,9 @@ export interface CertificateExtensions {
     | undefined;
 }
 
-/** `[3] EXPLICIT` in TBSCertificate, `[6] IMPLICIT IA5String` in GeneralName. */
+/** `[3] EXPLICIT` in TBSCertificate, `[2]` and `[6] IMPLICIT IA5String` in GeneralName. */
 const EXTENSIONS_TAG = 0xa3;
+const DNS_TAG = 0x82;
 const URI_TAG = 0x86;
 /** 2.5.29.x, as hexadecimal DER. */
 const OID = { keyUsage: "551d0f", subjectAltName: "551d11", basicConstraints: "551d13" } as const;
@@ -40,15 +43,16 @@ export function certificateExtensions(der: Uint8Array): CertificateExtensions {
   const constraints = extensions.get(OID.basicConstraints);
   const usage = extensions.get(OID.keyUsage);
   return {
-    uris: names === undefined ? [] : urisOf(names.value),
+    uris: names === undefined ? [] : namesOf(names.value, URI_TAG),
+    dnsNames: names === undefined ? [] : namesOf(names.value, DNS_TAG),
     ...constraintsOf(constraints === undefined ? [] : derValues(derOnly(constraints.value, DER.sequence))),
     keyUsage: usage === undefined ? undefined : keyUsageOf(usage.value),
   };
 }
 
-function urisOf(value: Uint8Array): readonly string[] {
+function namesOf(value: Uint8Array, kind: number): readonly string[] {
   return derValues(derOnly(value, DER.sequence))
-    .filter(({ tag }) => tag === URI_TAG)
+    .filter(({ tag }) => tag === kind)
     .map(({ content }) => Buffer.from(content).toString("latin1"));
 }
 

@@ -64,7 +64,8 @@ export class MutualTlsChannels {
     const { identity, target, serverId, channelOptions = {} } = options;
     this.target = target;
     this.#identity = identity;
-    this.#server = expectServer(serverId, options.maxIntermediates ?? DEFAULT_MAX_INTERMEDIATES);
+    const { maxIntermediates = DEFAULT_MAX_INTERMEDIATES } = options;
+    this.#server = expectServer(serverId, { identityRule: identity.identityRule, maxIntermediates });
     this.#channelOptions = channelOptions;
     for (const name of [...Object.keys(CHANNEL_FIXED), ...OURS]) {
       if (name in channelOptions && channelOptions[name] !== CHANNEL_FIXED[name]) {
@@ -103,6 +104,10 @@ export class MutualTlsChannels {
 
   #generation(): ChannelGeneration {
     this.#assertOpen();
+    if (this.#current !== undefined && this.#current.trust !== this.#identity.trust) {
+      // Changed just now, and somebody who was told before us makes a call.
+      this.#follow();
+    }
     if (this.#current !== undefined) {
       return this.#current;
     }

@@ -1,6 +1,9 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { createSecureContext } from "node:tls";
 import { CertificateChainError, isSelfIssued, issuersOf } from "./certificate-chain.ts";
+import { certificateExtensions } from "./certificate-extensions.ts";
+import { certificateFields } from "./certificate-fields.ts";
+import { type IdentityRule, uriSan } from "./identity-rule.ts";
 import { pemBlocks } from "./pem.ts";
 import {
   isListOf,
@@ -26,6 +29,7 @@ export interface CheckedMaterial {
   /** Its `key` is not enumerable. It holds what was checked and nothing else that the texts may have held. */
   readonly material: TlsMaterial;
   readonly svid: X509Svid;
+  readonly identityRule: IdentityRule;
   readonly trust: BundleTrust;
   readonly lists: readonly RevocationList[];
   /** The own chain's first, which is that of its part that ends first. */
@@ -33,6 +37,13 @@ export interface CheckedMaterial {
 }
 
 const CERTIFICATE_LABEL = "CERTIFICATE";
+
+/** How material is checked. */
+export interface CheckOptions {
+  readonly identityRule?: IdentityRule | undefined;
+  /** What was in use, which the new may follow but not loosen. */
+  readonly earlier?: CheckedMaterial | undefined;
+}
 
 /**
  * Checks that certificates, key and lists are good and fit together, and that they may follow those that were in use.
@@ -43,7 +54,7 @@ export function checkedMaterial(
   texts: TlsMaterial,
   names: TlsMaterialNames,
   nowMs: number,
-  earlier?: CheckedMaterial,
+  { identityRule = uriSan, earlier }: CheckOptions = {},
 ): CheckedMaterial {
   const [leaf, ...others] = certificates(texts.cert, names.cert);
   const authorities = certificates(texts.ca, names.ca);
@@ -52,7 +63,7 @@ export function checkedMaterial(
       `${sentence(names.ca)} holds a certificate that is not a CA's; put the root certificates there.`,
     );
   }
-  const svid = ownSvid(leaf, names.cert);
+  const svid = ownSvid(leaf, names.cert, identityRule);
   if (!leaf.checkPrivateKey(privateKey(texts.key, names.key))) {
     throw new TlsIdentityError(`${sentence(names.key)} does not belong to ${names.cert}; issue the two together.`);
   }
@@ -73,6 +84,7 @@ export function checkedMaterial(
   return {
     material,
     svid,
+    identityRule,
     trust,
     lists,
     lifetimes: [
@@ -94,16 +106,25 @@ function certificates(pem: string, name: string): readonly [X509Certificate, ...
     throw new TlsIdentityError(`${sentence(name)} ends in the middle of a certificate; write it again.`);
   }
   try {
-    return [new X509Certificate(first), ...more.map((block) => new X509Certificate(block))];
+    const read: readonly [X509Certificate, ...X509Certificate[]] = [
+      new X509Certificate(first),
+      ...more.map((block) => new X509Certificate(block)),
+    ];
+    for (const { raw } of read) {
+      // What our reader does not take would throw later, where nobody expects it.
+      certificateFields(raw);
+      certificateExtensions(raw);
+    }
+    return read;
   } catch {
     throw new TlsIdentityError(`${sentence(name)} holds a damaged certificate; issue it again.`);
   }
 }
 
-function ownSvid(leaf: X509Certificate, name: string): X509Svid {
+function ownSvid(leaf: X509Certificate, name: string, identityRule: IdentityRule): X509Svid {
   try {
     // X509-SVID §4.4: where there is an extended key usage, it names both uses.
-    return parseX509Svid(leaf.raw, ["client", "server"]);
+    return parseX509Svid(leaf.raw, ["client", "server"], identityRule);
   } catch (cause) {
     const why = cause instanceof X509SvidError ? cause.message : "It cannot be read.";
     throw new TlsIdentityError(`${sentence(name)} is not an X509-SVID; issue one that is. ${why}`, { cause });

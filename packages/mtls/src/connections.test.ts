@@ -3,6 +3,7 @@ import { type AddressInfo, connect as connectTcp, createServer } from "node:net"
 import { TLSSocket } from "node:tls";
 import { describe, expect, test } from "vitest";
 import { Connection, liveConnection, liveConnectionCount, rememberConnection } from "./connections.ts";
+import { uriSan } from "./identity-rule.ts";
 import type { Trust } from "./trust.ts";
 
 /** A TCP connection as two TLS sockets that have not shaken hands; who is authorized is the test's to say. */
@@ -33,7 +34,7 @@ async function connection() {
 
 const trusting: Trust = { complaint: () => undefined, tightens: () => false };
 const remember = (socket: TLSSocket, trust = trusting): Connection => {
-  const connection = new Connection(socket, () => trust);
+  const connection = new Connection(socket, { trust, identityRule: uriSan });
   rememberConnection(connection);
   return connection;
 };
@@ -91,7 +92,12 @@ describe("Connection", () => {
       },
     });
     let current = trust();
-    const peer = new Connection(tcp.open(true), () => current);
+    const peer = new Connection(tcp.open(true), {
+      identityRule: uriSan,
+      get trust() {
+        return current;
+      },
+    });
     expect([peer.complaint(0), peer.complaint(999)]).toEqual([undefined, undefined]);
     expect(asked).toEqual([0]);
     expect(peer.complaint(1000)).toBeUndefined();

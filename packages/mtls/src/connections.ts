@@ -1,5 +1,7 @@
 import type { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
+import type { IdentityRule } from "./identity-rule.ts";
+import type { TlsIdentity } from "./tls-identity.ts";
 import type { Trust } from "./trust.ts";
 
 /** The four addresses that name a connection for as long as it lives. */
@@ -13,24 +15,30 @@ export interface ConnectionAddresses {
 /** Revocation and expiry are looked at again after this time, in milliseconds; a change of what is trusted, at once. */
 const JUDGED_FOR_MS = 1000;
 
+/** What a connection is judged by: the identity that it was accepted for, as it is now. */
+type Judge = Pick<TlsIdentity, "identityRule" | "trust">;
+
 /** A connection that was accepted, and whether it would be today. */
 export class Connection {
   readonly socket: TLSSocket;
   /** The peer's certificate, then what it sent with it as far as Node tells. */
   readonly chain: readonly X509Certificate[];
-  readonly #trust: () => Trust;
+  /** How the PKI that it is of names workloads. */
+  readonly identityRule: IdentityRule;
+  readonly #identity: Judge;
   #judged: { readonly trust: Trust; readonly atMs: number; readonly complaint: string | undefined } | undefined;
 
-  constructor(socket: TLSSocket, trust: () => Trust) {
+  constructor(socket: TLSSocket, identity: Judge) {
     this.socket = socket;
+    this.identityRule = identity.identityRule;
     // Read now, since a closed socket has forgotten it.
     this.chain = sentChain(socket);
-    this.#trust = trust;
+    this.#identity = identity;
   }
 
   /** Why its certificate is not to be trusted any more (revoked, expired, of a CA that is gone); undefined if it is. */
   complaint(nowMs: number): string | undefined {
-    const trust = this.#trust();
+    const { trust } = this.#identity;
     if (this.#judged?.trust !== trust || Math.abs(nowMs - this.#judged.atMs) >= JUDGED_FOR_MS) {
       this.#judged = { trust, atMs: nowMs, complaint: trust.complaint(this.chain, nowMs) };
     }

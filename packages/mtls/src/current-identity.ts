@@ -1,5 +1,6 @@
 import { inspect } from "node:util";
 import type { CheckedMaterial } from "./checked-material.ts";
+import type { IdentityRule } from "./identity-rule.ts";
 import type { TlsIdentity } from "./tls-identity.ts";
 import type { TlsMaterial } from "./tls-material.ts";
 import type { Trust } from "./trust.ts";
@@ -35,6 +36,10 @@ export class CurrentIdentity implements TlsIdentity {
 
   get trust(): Trust {
     return this.#checked.trust;
+  }
+
+  get identityRule(): IdentityRule {
+    return this.#checked.identityRule;
   }
 
   get expiresAtMs(): number {

@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,6 +10,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type TlsFolder, tlsFolder } from "../test/tls-folder.ts";
 import { until } from "../test/until.ts";
 import { identityFromDirectory, type TlsIdentityEvent, WatchedIdentity } from "./directory-identity.ts";
+import { pemBlock } from "./pem.ts";
 import { TlsIdentityError, type TlsMaterial } from "./tls-material.ts";
 
 const SECOND_MS = 1000;
@@ -202,6 +204,30 @@ describe("an identity of a directory", () => {
     look(identity, 3);
     expect(types()).toEqual(["rejected", "rejected", "rejected", "rejected"]);
     expect(identity.status().rejected).toBe(4);
+  });
+
+  test("checks files that were no good again, and not at each look", async () => {
+    const identity = watched(first);
+    const next = await ca.issue({ spiffeId, notBefore: new Date(nowMs + 5 * SECOND_MS) });
+    folder.fill(next);
+    look(identity, 3);
+    nowMs += 10 * SECOND_MS;
+    look(identity, 1);
+    expect([identity.material.cert, types()]).toEqual([first.cert, ["rejected"]]);
+    nowMs += 30 * SECOND_MS;
+    look(identity, 1);
+    expect([identity.material.cert, types()]).toEqual([next.cert, ["rejected", "reloaded"]]);
+  });
+
+  test("outlives a CA certificate that OpenSSL reads and we do not", () => {
+    const identity = watched(first);
+    const der = new X509Certificate(ca.ca).raw.toString("hex");
+    // `critical` as a boolean that is neither true nor false (X.690 §11.1).
+    const odd = Buffer.from(der.replace("0101ff04", "01010104"), "hex");
+    folder.write("ca.crt", pemBlock(odd, "CERTIFICATE"));
+    look(identity, 3);
+    expect(rejections()).toEqual([`${join(folder.path, "ca.crt")} holds a damaged certificate; issue it again.`]);
+    expect(identity.material.ca).toBe(first.ca);
   });
 
   test("takes a certificate when its time has come", async () => {

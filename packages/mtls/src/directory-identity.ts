@@ -1,5 +1,6 @@
-import { type CheckedMaterial, checkedMaterial, type Lifetime } from "./checked-material.ts";
+import { type CheckedMaterial, type CheckOptions, checkedMaterial, type Lifetime } from "./checked-material.ts";
 import { CurrentIdentity, guarded } from "./current-identity.ts";
+import type { IdentityRule } from "./identity-rule.ts";
 import {
   firstLookAtTlsDirectory,
   lookAtTlsDirectory,
@@ -25,6 +26,8 @@ export type TlsIdentityEvent =
 /** How a directory is watched. */
 export interface DirectoryIdentityOptions {
   readonly onEvent?: (event: TlsIdentityEvent) => void;
+  /** How this PKI names workloads; by their SPIFFE IDs unless given. */
+  readonly identityRule?: IdentityRule;
   /** How often the files are read, milliseconds; default 1 000. A change is effective after two of them. */
   readonly pollMs?: number;
   /**
@@ -59,6 +62,8 @@ export interface DirectoryIdentity extends TlsIdentity {
 
 /** A revocation is to be effective within seconds; the files are small, and reading them takes less than a millisecond. */
 const POLL_MS = 1000;
+/** Files that were no good are checked again after this time, since a clock may heal them; a long list takes half a second each time. */
+const RETRY_MS = 30_000;
 /** Certificates are renewed at half their life: with a quarter left, that has gone wrong. */
 const WARN_LIFE_SHARE = 0.25;
 /** People renew CAs, and they are to hear of it in time. */
@@ -90,6 +95,7 @@ export class WatchedIdentity extends CurrentIdentity implements DirectoryIdentit
   #last: TlsDirectoryLook;
   #used: string;
   #complaint = "";
+  #refused = { digest: "", atMs: 0 };
   #reloads = 0;
   #rejected = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -97,7 +103,7 @@ export class WatchedIdentity extends CurrentIdentity implements DirectoryIdentit
   constructor(directory: string, options: DirectoryIdentityOptions = {}) {
     const now = options.now ?? Date.now;
     const look = firstLookAtTlsDirectory(directory);
-    super(check(look, directory, now()));
+    super(check(look, directory, now(), { identityRule: options.identityRule }));
     this.#directory = directory;
     this.#options = options;
     this.#now = now;
@@ -142,6 +148,7 @@ export class WatchedIdentity extends CurrentIdentity implements DirectoryIdentit
     this.#last = look;
     if (look.digest === this.#used) {
       this.#complaint = "";
+      this.#refused = { digest: "", atMs: 0 };
     } else if (settled) {
       this.#take(look);
     }
@@ -149,13 +156,18 @@ export class WatchedIdentity extends CurrentIdentity implements DirectoryIdentit
 
   #take(look: TlsDirectoryLook): void {
     let checked: CheckedMaterial;
+    const nowMs = this.#now();
+    if (look.digest === this.#refused.digest && Math.abs(nowMs - this.#refused.atMs) < RETRY_MS) {
+      return;
+    }
     try {
-      checked = check(look, this.#directory, this.#now(), this.checked);
+      checked = check(look, this.#directory, nowMs, { identityRule: this.identityRule, earlier: this.checked });
     } catch (error) {
       if (!(error instanceof TlsIdentityError)) {
         throw error;
       }
-      // Tried again at each look, since time may heal it, and told once.
+      this.#refused = { digest: look.digest, atMs: nowMs };
+      // Told once, however often it is tried.
       const complaint = `${look.digest} ${error.message}`;
       if (complaint !== this.#complaint) {
         this.#complaint = complaint;
@@ -188,14 +200,9 @@ export class WatchedIdentity extends CurrentIdentity implements DirectoryIdentit
   }
 }
 
-function check(
-  { texts }: TlsDirectoryLook,
-  directory: string,
-  nowMs: number,
-  earlier?: CheckedMaterial,
-): CheckedMaterial {
+function check({ texts }: TlsDirectoryLook, directory: string, nowMs: number, options: CheckOptions): CheckedMaterial {
   if (texts instanceof TlsIdentityError) {
     throw texts;
   }
-  return checkedMaterial(texts, tlsDirectoryNames(directory), nowMs, earlier);
+  return checkedMaterial(texts, tlsDirectoryNames(directory), nowMs, options);
 }

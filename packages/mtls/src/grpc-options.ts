@@ -38,7 +38,8 @@ export function hardenedServerOptions(overrides: ServerOptions = {}): ServerOpti
     "grpc.keepalive_time_ms": KEEPALIVE_TIME_MS,
     "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,
     "grpc-node.max_session_memory": MAX_SESSION_MEMORY_MB,
-    ...overrides,
+    // An option that is undefined would lift the bound.
+    ...Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined)),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
+import { guarded } from "./current-identity.ts";
 
 /** A connection that was turned away before it could carry a call. */
 export interface RefusedHandshake {
@@ -9,9 +10,15 @@ export interface RefusedHandshake {
   readonly cause: string;
 }
 
+/** A connection that has not finished its handshake, and since when, by `performance.now()`. */
+interface Pending {
+  readonly socket: Socket;
+  readonly begunMs: number;
+}
+
 /** Keeps the books of the handshakes of a `tls.Server`: each connection ends as accepted or as refused, once, however it ended. */
 export class Handshakes {
-  readonly #pending = new Map<string, Socket>();
+  readonly #pending = new Map<string, Pending>();
   /** Closed before the handshake was done, and Node has not said yet why. */
   readonly #closed: string[] = [];
   /** Why, said before the connection that it is about was seen to close. */
@@ -21,6 +28,8 @@ export class Handshakes {
   readonly #refusals = new Map<string, number>();
   #refused = 0;
   #nameless = 0;
+  /** Connections that were given up, of which Node is still to say that they failed. */
+  #givenUp = 0;
 
   constructor(options: { readonly maxPending: number; readonly onRefused: (event: RefusedHandshake) => void }) {
     this.#maxPending = options.maxPending;
@@ -43,9 +52,9 @@ export class Handshakes {
     this.#nameless += 1;
     // A client that is gone before we look has no address.
     const key = keyOf(socket) ?? `unknown ${this.#nameless}`;
-    this.#pending.set(key, socket);
+    this.#pending.set(key, { socket, begunMs: performance.now() });
     socket.once("close", () => {
-      if (this.#pending.get(key) !== socket) {
+      if (this.#pending.get(key)?.socket !== socket) {
         return;
       }
       this.#pending.delete(key);
@@ -57,6 +66,11 @@ export class Handshakes {
         }
       });
     });
+  }
+
+  /** When the handshake of a connection began, by `performance.now()`: what was trusted then is what its certificate met. */
+  begunMs(socket: TLSSocket): number {
+    return this.#pending.get(keyOf(socket) ?? "")?.begunMs ?? 0;
   }
 
   /** The handshake is done and the connection may be used. */
@@ -71,10 +85,13 @@ export class Handshakes {
     const cause = typeof verdict === "string" ? verdict : code;
     // A closed socket has forgotten its address; Node reports in the order in which they closed.
     const key = keyOf(socket) ?? this.#closed[0];
-    if (key === undefined) {
-      this.#causes.push(cause);
-    } else {
+    if (key !== undefined) {
       this.#refuse(key, cause);
+    } else if (this.#givenUp > 0) {
+      // That of one which is counted already, and which nobody will ask for.
+      this.#givenUp -= 1;
+    } else {
+      this.#causes.push(cause);
     }
     // After a time-out Node leaves the connection open.
     socket.destroy();
@@ -96,7 +113,7 @@ export class Handshakes {
 
   /** Ends every connection that is still in its handshake. */
   abandon(): void {
-    for (const socket of this.#pending.values()) {
+    for (const { socket } of this.#pending.values()) {
       socket.destroy();
     }
     this.#pending.clear();
@@ -117,8 +134,9 @@ export class Handshakes {
     if (this.#pending.size < this.#maxPending) {
       return;
     }
-    for (const [key, socket] of this.#pending) {
+    for (const [key, { socket }] of this.#pending) {
       this.#refuse(key, "TOO_MANY_HANDSHAKES");
+      this.#givenUp += 1;
       socket.destroy();
       return;
     }
@@ -127,11 +145,12 @@ export class Handshakes {
   #count(remoteAddress: string, cause: string): void {
     this.#refused += 1;
     this.#refusals.set(cause, (this.#refusals.get(cause) ?? 0) + 1);
-    this.#onRefused({ time: new Date(), remoteAddress, cause });
+    guarded(() => this.#onRefused({ time: new Date(), remoteAddress, cause }));
   }
 }
 
 function keyOf(socket: Socket): string | undefined {
-  const { remoteAddress, remotePort } = socket;
-  return remoteAddress === undefined ? undefined : `${remoteAddress} ${remotePort}`;
+  // A client may use one port of its own for several addresses of ours.
+  const { remoteAddress, remotePort, localAddress } = socket;
+  return remoteAddress === undefined ? undefined : `${remoteAddress} ${remotePort} ${localAddress}`;
 }

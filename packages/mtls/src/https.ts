@@ -1,6 +1,7 @@
 import type { RequestListener } from "node:http";
 import { Agent, createServer, type RequestOptions, type Server, type ServerOptions } from "node:https";
-import type { SecureContextOptions } from "node:tls";
+import type { Duplex } from "node:stream";
+import { createSecureContext, type SecureContextOptions } from "node:tls";
 import { Door, type DoorOptions } from "./door.ts";
 import { expectServer, type ServerRule } from "./server-identity.ts";
 import type { TlsIdentity } from "./tls-identity.ts";
@@ -89,11 +90,15 @@ export function httpsAgent(options: {
 class MutualTlsAgent extends Agent {
   readonly #identity: TlsIdentity;
   readonly #contexts = new Map<string, SecureContextOptions>();
+  /** Under which certificate a connection was asked for, by the options that Node shows again when it is free and when it ends. */
+  readonly #asked = new WeakMap<object, string>();
+  /** What was trusted when a connection was made. */
+  readonly #trusts = new WeakMap<object, TlsIdentity["trust"]>();
   readonly #unfollow: () => void;
 
   constructor({ identity, serverId, maxIntermediates = DEFAULT_MAX_INTERMEDIATES }: Parameters<typeof httpsAgent>[0]) {
     super({
-      ...expectServer(serverId, maxIntermediates),
+      ...expectServer(serverId, { identityRule: identity.identityRule, maxIntermediates }),
       rejectUnauthorized: REJECT_UNAUTHORIZED,
       keepAlive: true,
       // Node does not check the server's identity again on a resumed session.
@@ -115,8 +120,19 @@ class MutualTlsAgent extends Agent {
   ): ReturnType<Agent["createConnection"]> {
     const { ca, crl } = secureContextOptions(this.#identity);
     // Whom we trust is always what it is now, whichever certificate we show.
-    const context = { ...this.#contexts.get(this.#thumbprint(options)), ca, crl };
-    return super.createConnection({ ...options, ...context }, callback);
+    const its = this.#contexts.get(this.#thumbprint(options)) ?? secureContextOptions(this.#identity);
+    // As a context and not as its parts, since Node keeps what it is given where printing a request would show the key.
+    const given = { ...options, secureContext: createSecureContext({ ...its, ca, crl }) };
+    const socket = super.createConnection(given, callback);
+    if (socket) this.#trusts.set(socket, this.#identity.trust);
+    return socket;
+  }
+
+  /** A connection that was busy while what is trusted changed is not used again either. */
+  override keepSocketAlive(socket: Duplex): boolean {
+    // Node's types hide that it says whether.
+    const keep: (its: Duplex) => unknown = super.keepSocketAlive.bind(this);
+    return this.#trusts.get(socket) === this.#identity.trust && keep(socket) !== false;
   }
 
   override destroy(): void {
@@ -124,17 +140,27 @@ class MutualTlsAgent extends Agent {
     super.destroy();
   }
 
-  #thumbprint(options?: CertificateChoice): string {
-    const { certificateThumbprint = "" } = options ?? {};
+  #thumbprint(options: CertificateChoice = {}): string {
+    const asked = this.#asked.get(options);
+    if (asked !== undefined) {
+      // Of a connection that there is: whatever has become of our certificates, it is the one that it shows.
+      return asked;
+    }
+    const { certificateThumbprint = "" } = options;
     if (certificateThumbprint !== "" && !this.#contexts.has(certificateThumbprint)) {
       // What came of it would be bound to another certificate, and refused where this one is shown.
       throw new Error("The agent has no such certificate, or no longer: make it with the identity of the channels.");
     }
-    return certificateThumbprint || this.#identity.thumbprint;
+    const thumbprint = certificateThumbprint || this.#identity.thumbprint;
+    this.#asked.set(options, thumbprint);
+    return thumbprint;
   }
 
   #follow(): void {
-    this.#contexts.set(this.#identity.thumbprint, secureContextOptions(this.#identity));
+    const { thumbprint } = this.#identity;
+    // The last in line, also where it had been there before.
+    this.#contexts.delete(thumbprint);
+    this.#contexts.set(thumbprint, secureContextOptions(this.#identity));
     const [oldest = ""] = this.#contexts.keys();
     if (this.#contexts.size > MAX_CONTEXTS) this.#contexts.delete(oldest);
     // Made under what was trusted before.

@@ -9,6 +9,7 @@ export type { DoorOptions } from "./door.ts";
 export { hardenedServerOptions } from "./grpc-options.ts";
 export type { RefusedHandshake } from "./handshakes.ts";
 export { httpsAgent, type MutualTlsHttpsServerOptions, mutualTlsHttpsServer } from "./https.ts";
+export { dnsSan, type IdentityRule, uriSan } from "./identity-rule.ts";
 export {
   type Peer,
   type PeerCall,

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import { type Connection, type ConnectionAddresses, connectionOf, liveConnection } from "./connections.ts";
+import { type IdentityRule, uriSan } from "./identity-rule.ts";
 import { parseX509Svid, X509SvidError } from "./x509-svid.ts";
 
 /** Who is at the other end of a connection, by its certificate. */
@@ -53,11 +54,12 @@ const MAX_DIGESTS = 1024;
 /**
  * Reads a client's X509-SVID.
  *
+ * @param identityRule - how the PKI names workloads; by their SPIFFE IDs unless given
  * @throws {PeerError} when the certificate is not one
  */
-export function parsePeer(der: Uint8Array): Peer {
+export function parsePeer(der: Uint8Array, identityRule: IdentityRule = uriSan): Peer {
   try {
-    const { spiffeId, thumbprint, serialNumber, notAfterMs } = parseX509Svid(der, ["client"]);
+    const { spiffeId, thumbprint, serialNumber, notAfterMs } = parseX509Svid(der, ["client"], identityRule);
     const { uri, trustDomain } = spiffeId;
     return Object.freeze({ spiffeId: uri, trustDomain, thumbprint, serialNumber, notAfterMs });
   } catch (cause) {
@@ -124,13 +126,14 @@ function acceptable({ parsed, connection }: Known, options: PeerOptions): Peer {
 }
 
 function ofConnection(connection: Connection): Known {
-  return { parsed: ofSocket(connection.socket, connection.chain[0]?.raw), connection };
+  const { socket, chain, identityRule } = connection;
+  return { parsed: ofSocket(socket, chain[0]?.raw, identityRule), connection };
 }
 
-function ofSocket(socket: TLSSocket, der?: Uint8Array): Parsed {
+function ofSocket(socket: TLSSocket, der?: Uint8Array, identityRule?: IdentityRule): Parsed {
   let parsed = bySocket.get(socket);
   if (parsed === undefined) {
-    parsed = parse(der ?? socket.getPeerX509Certificate()?.raw);
+    parsed = parse(der ?? socket.getPeerX509Certificate()?.raw, identityRule);
     bySocket.set(socket, parsed);
   }
   return parsed;
@@ -154,12 +157,12 @@ function ofAuthContext(call: PeerCall): Parsed {
   return parsed;
 }
 
-function parse(der: Uint8Array | undefined): Parsed {
+function parse(der: Uint8Array | undefined, identityRule?: IdentityRule): Parsed {
   if (der === undefined) {
     return new PeerError("The connection has no verified client certificate.");
   }
   try {
-    return parsePeer(der);
+    return parsePeer(der, identityRule);
   } catch (error) {
     if (error instanceof PeerError) {
       return error;

@@ -53,7 +53,7 @@ export function revocationLists(
 }
 
 /** Whether two lists are of one CA: one name and one key, since a CA's successor may have its name. */
-export function isOfSameCa(one: RevocationList, other: RevocationList): boolean {
+function isOfSameCa(one: RevocationList, other: RevocationList): boolean {
   return one.crl.issuer === other.crl.issuer && one.signer.publicKey.equals(other.signer.publicKey);
 }
 

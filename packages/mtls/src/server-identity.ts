@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import type { DetailedPeerCertificate, PeerCertificate } from "node:tls";
 import { certificateExtensions } from "./certificate-extensions.ts";
+import type { IdentityRule } from "./identity-rule.ts";
 import { parseSpiffeId } from "./spiffe-id.ts";
 import { parseX509Svid } from "./x509-svid.ts";
 
@@ -9,7 +10,7 @@ export interface ServerRule {
   /** The name for SNI (RFC 6066 §3). */
   readonly servername: string;
   /** What is wrong with the certificate, as a sentence for the log; undefined when it is the one expected. */
-  readonly complaint: (certificate: PeerCertificate) => string | undefined;
+  readonly complaint: (certificate: PeerCertificate, identityRule: IdentityRule) => string | undefined;
 }
 
 /** Extended key usage of a TLS server (RFC 5280 §4.2.1.12). */
@@ -33,8 +34,8 @@ export function spiffeId(uri: string): ServerRule {
   }
   return {
     servername: `${workload}.${expected.trustDomain}`,
-    complaint: (certificate) => {
-      const found = parseX509Svid(certificate.raw, ["server"]).spiffeId.uri;
+    complaint: (certificate, identityRule) => {
+      const found = parseX509Svid(certificate.raw, ["server"], identityRule).spiffeId.uri;
       return found === expected.uri ? undefined : `The server is ${found}, not ${expected.uri}.`;
     },
   };
@@ -86,9 +87,9 @@ export function allOf(...rules: readonly ServerRule[]): ServerRule {
   }
   return {
     servername: last.servername,
-    complaint: (certificate) => {
+    complaint: (certificate, identityRule) => {
       for (const rule of rules) {
-        const complaint = rule.complaint(certificate);
+        const complaint = rule.complaint(certificate, identityRule);
         if (complaint !== undefined) return complaint;
       }
       return undefined;
@@ -107,7 +108,10 @@ export interface ExpectedServer {
  *
  * @throws {TypeError} when `server` is neither a rule nor the SPIFFE ID of a workload
  */
-export function expectServer(server: string | ServerRule, maxIntermediates: number): ExpectedServer {
+export function expectServer(
+  server: string | ServerRule,
+  { identityRule, maxIntermediates }: { readonly identityRule: IdentityRule; readonly maxIntermediates: number },
+): ExpectedServer {
   const rule = typeof server === "string" ? spiffeId(server) : server;
   return {
     servername: rule.servername,
@@ -116,7 +120,7 @@ export function expectServer(server: string | ServerRule, maxIntermediates: numb
         const complaint =
           intermediatesOf(certificate) > maxIntermediates
             ? "The server's chain has too many intermediates."
-            : rule.complaint(certificate);
+            : rule.complaint(certificate, identityRule);
         return complaint === undefined ? undefined : new Error(complaint);
       } catch (error) {
         return error instanceof Error ? error : new Error("The server's certificate is unreadable.");

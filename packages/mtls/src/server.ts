@@ -1,7 +1,7 @@
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:tls";
 import * as grpc from "@grpc/grpc-js";
-import { Door, type DoorOptions } from "./door.ts";
+import { Door, type DoorOptions, DRAIN_MS } from "./door.ts";
 import { listenError } from "./listen-error.ts";
 import { GRPC_ALPN, serverTlsOptions } from "./tls-policy.ts";
 
@@ -11,12 +11,7 @@ export interface MutualTlsServerOptions extends DoorOptions {
   readonly server: grpc.Server;
   /** Default 5 000. */
   readonly handshakeTimeoutMs?: number;
-  /** How long close() lets running calls go on; default 25 000, under the 30 s that a stopping process is usually given. */
-  readonly drainMs?: number;
 }
-
-/** Below the 30 s after which an orchestrator kills, and within which a revocation has to be effective. */
-const DRAIN_MS = 25_000;
 
 /** The door of a gRPC server: it lets in connections with a certificate of our CA, and nothing else. */
 export interface MutualTlsServer {
@@ -70,6 +65,8 @@ export function mutualTlsServer(options: MutualTlsServerOptions): MutualTlsServe
       const former = injector;
       injector = newInjector();
       former.drain(drainMs);
+      // grpc-js keeps an injector, and its HTTP/2 server, until it is told that nothing comes any more.
+      setTimeout(() => former.destroy(), drainMs).unref();
     },
   });
   let closed: Promise<void> | undefined;
@@ -90,6 +87,8 @@ export function mutualTlsServer(options: MutualTlsServerOptions): MutualTlsServe
         tlsServer.once("error", (cause: Error) => reject(listenError(host, port, cause)));
         tlsServer.listen({ host, port }, () => {
           tlsServer.removeAllListeners("error");
+          // A connection that cannot be accepted, for want of a file descriptor, is not the end of the others.
+          tlsServer.on("error", () => undefined);
           resolve((tlsServer.address() as AddressInfo).port);
         });
       });

@@ -1,5 +1,6 @@
 import { checkedMaterial } from "./checked-material.ts";
 import { CurrentIdentity } from "./current-identity.ts";
+import type { IdentityRule } from "./identity-rule.ts";
 import type { TlsMaterial, TlsMaterialNames } from "./tls-material.ts";
 import type { Trust } from "./trust.ts";
 
@@ -20,6 +21,8 @@ export interface TlsIdentity {
   /** Neither this nor its `key` is enumerable, so that logging or spreading an identity does not take the private key along. */
   readonly material: TlsMaterial;
   readonly trust: Trust;
+  /** How this PKI's certificates name workloads: this one's, and its peers'. */
+  readonly identityRule: IdentityRule;
   /** When the leaf or one of its intermediates ends, whichever is first; epoch milliseconds. */
   readonly expiresAtMs: number;
   /**
@@ -51,26 +54,33 @@ const NAMES: TlsMaterialNames = {
 /**
  * Makes an identity of PEM texts.
  *
- * @param options - `now`: epoch milliseconds; default `Date.now`
+ * @param options - `identityRule`: how this PKI names workloads, by their SPIFFE IDs unless given; `now`: epoch milliseconds,
+ *   default `Date.now`
  * @throws {TlsIdentityError} saying which of them is wrong
  */
 export function identityFromMemory(
   material: TlsMaterial,
-  { now = Date.now }: { readonly now?: () => number } = {},
+  options: { readonly identityRule?: IdentityRule; readonly now?: () => number } = {},
 ): MemoryIdentity {
-  return new ReplaceableIdentity(material, now);
+  return new ReplaceableIdentity(material, options);
 }
 
 class ReplaceableIdentity extends CurrentIdentity implements MemoryIdentity {
   readonly #now: () => number;
 
-  constructor(material: TlsMaterial, now: () => number) {
-    super(checkedMaterial(material, NAMES, now()));
+  constructor(
+    material: TlsMaterial,
+    { identityRule, now = Date.now }: Parameters<typeof identityFromMemory>[1] & object,
+  ) {
+    super(checkedMaterial(material, NAMES, now(), { identityRule }));
     this.#now = now;
   }
 
   replace(material: TlsMaterial): void {
-    const checked = checkedMaterial(material, NAMES, this.#now(), this.checked);
+    const checked = checkedMaterial(material, NAMES, this.#now(), {
+      identityRule: this.identityRule,
+      earlier: this.checked,
+    });
     const { cert, key, ca, crl } = this.material;
     const { material: next } = checked;
     if (next.cert !== cert || next.key !== key || next.ca !== ca || next.crl !== crl) {

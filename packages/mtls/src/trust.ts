@@ -51,6 +51,7 @@ export class BundleTrust implements Trust {
   readonly #lists: readonly RevocationList[];
   /** The names of issuers whose certificates pass with a current list only; none where no list is used. */
   readonly #listed: ReadonlySet<string>;
+  #revokedKeys: ReadonlySet<string> | undefined;
 
   constructor({ authorities, intermediates = [], lists = [], earlier }: BundleTrustOptions) {
     this.#authorities = authorities.map(known);
@@ -80,10 +81,10 @@ export class BundleTrust implements Trust {
     if (!(earlier instanceof BundleTrust)) {
       return true;
     }
-    const revoked = new Set(earlier.#revoked());
+    const revoked = earlier.#revoked;
     return (
       earlier.#authorities.some((each) => !this.#authorities.some((ours) => isSameCa(ours, each))) ||
-      [...this.#revoked()].some((each) => !revoked.has(each)) ||
+      this.#revoked.values().some((each) => !revoked.has(each)) ||
       // Without a list where one is needed, nobody passes.
       [...this.#listed].some(
         (issuer) => !this.#hasList(issuer) && (earlier.#hasList(issuer) || !earlier.#listed.has(issuer)),
@@ -155,12 +156,12 @@ export class BundleTrust implements Trust {
     return this.#lists.some(({ crl }) => crl.issuer === issuer);
   }
 
-  *#revoked(): Iterable<string> {
-    for (const { crl } of this.#lists) {
-      for (const serialNumber of crl.revoked) {
-        yield `${crl.issuer} ${serialNumber}`;
-      }
-    }
+  /** Made once, since each server and channel asks, and a list may have thousands. */
+  get #revoked(): ReadonlySet<string> {
+    this.#revokedKeys ??= new Set(
+      this.#lists.flatMap(({ crl }) => Array.from(crl.revoked, (serialNumber) => `${crl.issuer} ${serialNumber}`)),
+    );
+    return this.#revokedKeys;
   }
 }
 

@@ -1,6 +1,7 @@
 import { createHash, X509Certificate } from "node:crypto";
 import { type CertificateExtensions, certificateExtensions } from "./certificate-extensions.ts";
-import { parseSpiffeId, type SpiffeId } from "./spiffe-id.ts";
+import { type IdentityRule, uriSan } from "./identity-rule.ts";
+import type { SpiffeId } from "./spiffe-id.ts";
 
 /** A certificate that names a workload. */
 export interface X509Svid {
@@ -29,19 +30,19 @@ const EXTENDED_KEY_USAGE: Readonly<Record<SvidUse, string>> = {
 };
 
 /**
- * Reads an X509-SVID and enforces what TLS does not: exactly one URI SAN, which is a workload's SPIFFE ID; not a CA; a key for
+ * Reads an X509-SVID and enforces what TLS does not: it names a workload, by exactly one URI SAN unless the rule is another; not a CA; a key for
  * signatures and not for certificates (X509-SVID §4, §5.2); an extended key usage that names each use. Whether the chain is good and
  * the dates are current is for TLS and the caller to say.
  *
  * @throws {X509SvidError} when the certificate is not one
  */
-export function parseX509Svid(der: Uint8Array, uses: readonly SvidUse[]): X509Svid {
+export function parseX509Svid(
+  der: Uint8Array,
+  uses: readonly SvidUse[],
+  identityRule: IdentityRule = uriSan,
+): X509Svid {
   const { certificate, extensions } = read(der);
-  const [uri, ...others] = extensions.uris;
-  if (uri === undefined || others.length > 0) {
-    throw new X509SvidError(`The certificate has ${extensions.uris.length} URI SANs; an X509-SVID has one.`);
-  }
-  const spiffeId = workloadId(uri);
+  const spiffeId = workloadId(extensions, identityRule);
   // Both views must agree that it is a leaf: Node's, which is OpenSSL's, and ours.
   if (extensions.isCa || certificate.ca) {
     throw new X509SvidError("The certificate is a CA's.");
@@ -77,10 +78,10 @@ function read(der: Uint8Array): {
   }
 }
 
-function workloadId(uri: string): SpiffeId {
+function workloadId(extensions: CertificateExtensions, identityRule: IdentityRule): SpiffeId {
   let spiffeId: SpiffeId;
   try {
-    spiffeId = parseSpiffeId(uri);
+    spiffeId = identityRule.identify(extensions);
   } catch (cause) {
     throw new X509SvidError(cause instanceof Error ? cause.message : "Not a SPIFFE ID.", { cause });
   }

@@ -4,7 +4,8 @@ import { type ConnectionOptions, connect } from "node:tls";
 import * as grpc from "@grpc/grpc-js";
 import { createCa } from "@zero-trust/testkit";
 import { describe, expect, test } from "vitest";
-import { callAs, echoServer } from "./echo.ts";
+import { identityFromMemory, type MutualTlsChannelsOptions, mutualTlsChannels } from "../src/index.ts";
+import { callAs, callEcho, echoServer } from "./echo.ts";
 import { until } from "./until.ts";
 
 const ca = await createCa();
@@ -76,5 +77,41 @@ describe("mutualTlsServer", () => {
     }
     await until(() => echo.door.connections === 0);
     expect(await callAs(echo.port, reporting)).toEqual(ok);
+  });
+});
+
+describe("a chain of two intermediates", async () => {
+  const deep = await createCa({ rootPathLength: 2 });
+  const shallow = await deep.issue({ spiffeId: "spiffe://production.internal/order-service" });
+  const server = await deep.issue({ spiffeId: "spiffe://production.internal/payment-service" });
+  const chain = { spiffeId: "spiffe://production.internal/order-service", intermediates: 2 };
+
+  test("is one too many for a server whose root allows one, as OpenSSL sees to", async () => {
+    await using echo = await echoServer({ material: payment });
+    expect((await callAs(echo.port, await ca.issue(chain))).code).toBe(grpc.status.UNAVAILABLE);
+    expect(echo.refused).toMatchObject([{ cause: "PATH_LENGTH_EXCEEDED" }]);
+    expect(await callAs(echo.port, order)).toEqual(ok);
+    await using lax = await echoServer({ material: server });
+    expect(await callAs(lax.port, await deep.issue(chain))).toEqual(ok);
+  });
+
+  test("is one too many for a client, unless it is told otherwise", async () => {
+    await using echo = await echoServer({ material: await deep.issue(chain) });
+    const call = async (options: Partial<MutualTlsChannelsOptions>) => {
+      const channels = mutualTlsChannels({
+        identity: identityFromMemory(shallow),
+        target: `127.0.0.1:${echo.port}`,
+        serverId: chain.spiffeId,
+        ...options,
+      });
+      const answer = await callEcho(channels.channel());
+      channels.close();
+      return answer;
+    };
+    expect(await call({})).toMatchObject({
+      code: grpc.status.UNAVAILABLE,
+      text: expect.stringContaining("too many intermediates") as string,
+    });
+    expect(await call({ maxIntermediates: 2 })).toEqual(ok);
   });
 });

@@ -271,6 +271,18 @@ describe("channels whose certificate is replaced", () => {
     channels.close();
   });
 
+  test("make a call with the new certificate for somebody who is told of it first", async () => {
+    const identity = identityFromMemory(order);
+    const made: [string, string][] = [];
+    const call = () => channels.channel().createCall("/test.Echo/Echo", Infinity, null, null, null);
+    identity.onChange(() => made.push([call().certificateThumbprint, identity.thumbprint]));
+    const channels = mutualTlsChannels({ identity, target: "127.0.0.1:1", serverId: paymentId });
+    call();
+    identity.replace(await ca.issue({ spiffeId: orderId }));
+    expect(made[0]?.[0]).toBe(made[0]?.[1]);
+    channels.close();
+  });
+
   test("reach a revoked server no more, and end what runs on its connection", async () => {
     const server = await ca.issue({ spiffeId: paymentId });
     const identity = identityFromMemory({ ...order, crl: await crls() });

@@ -99,6 +99,8 @@ export interface CaOptions {
   readonly name?: string;
   /** Denies the intermediate the signing of revocation lists, which it does all the same. */
   readonly withoutCrlSign?: boolean;
+  /** How many intermediates the root allows below it, one after the other. Default: 1. */
+  readonly rootPathLength?: number;
 }
 
 /** A certificate authority that lives in memory. */
@@ -143,7 +145,7 @@ const FLAG: Readonly<Record<LeafKeyUsage, x509.KeyUsageFlags>> = {
  */
 export async function createCa(options: CaOptions = {}): Promise<TestCa> {
   const name = options.name ?? "Test";
-  const root = await certificateAuthority(`${name} Root`, 1, undefined);
+  const root = await certificateAuthority(`${name} Root`, options.rootPathLength ?? 1, undefined);
   const intermediate = await certificateAuthority(`${name} Intermediate`, 0, root, options.withoutCrlSign);
   const secondIntermediate = await certificateAuthority(`${name} Second Intermediate`, 0, root);
   const authorities: Readonly<Record<CaName, Signer>> = { root, intermediate, secondIntermediate };
