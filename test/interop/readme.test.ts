@@ -1,37 +1,61 @@
 import { execFile } from "node:child_process";
-import { globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
 
 const top = fileURLToPath(new URL("../..", import.meta.url));
-const codeOf = (path: string) => /```ts\n([\s\S]*?)```/.exec(readFileSync(join(top, path), "utf8"))?.[1];
+const read = (path: string) => readFileSync(join(top, path), "utf8");
+const codeOf = (path: string) => /```ts\n([\s\S]*?)```/.exec(read(path))?.[1];
 
 test("the code in the README is the example that is compiled", () => {
-  expect(codeOf("README.md")).toBe(readFileSync(join(top, "packages/auth/examples/readme.ts"), "utf8"));
+  expect(codeOf("README.md")).toBe(read("packages/auth/examples/readme.ts"));
 });
 
-test("the code in the packages' READMEs compiles where their users have it", { timeout: 60_000 }, async () => {
-  const files = globSync("packages/*/README.md", { cwd: top }).flatMap((readme) => {
-    const code = codeOf(readme);
-    if (code === undefined) return [];
-    // In the ignored folder of the package, so that its imports are resolved as its own.
-    const file = join(top, dirname(readme), ".vitest/readme.ts");
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, code);
-    return [file];
+test("the code in the packages' READMEs and docstrings compiles where their users have it", {
+  timeout: 60_000,
+}, async () => {
+  const folders = globSync("packages/*", { cwd: top });
+  for (const folder of folders) rmSync(join(top, folder, ".vitest/docs"), { recursive: true, force: true });
+  const readmes = folders.flatMap((folder) => {
+    const code = codeOf(`${folder}/README.md`);
+    return code === undefined ? [] : [write(folder, "readme", code)];
   });
-  expect(files.length).toBeGreaterThanOrEqual(4);
+  expect(readmes.length).toBeGreaterThanOrEqual(4);
+  const docstrings = folders.flatMap((folder) =>
+    globSync(`${folder}/src/**/*.ts`, { cwd: top }).flatMap((source) =>
+      examplesIn(read(source)).map((code, at) => write(folder, `${basename(source, ".ts")}-${at}`, code)),
+    ),
+  );
+  expect(docstrings.length).toBeGreaterThanOrEqual(12);
+  expect(await complaintsOf([...readmes, ...docstrings])).toBe("");
+});
+
+/** The fenced code of the `@example`s in a source; what is not fenced is a fragment, to be read and not compiled. */
+function examplesIn(source: string): string[] {
+  return [...source.matchAll(/@example\n *\* ```ts\n([\s\S]*?)\n *\* ```$/gmu)].map(([, code = ""]) =>
+    code.replaceAll(/^ *\* ?/gmu, ""),
+  );
+}
+
+/** Writes code into the ignored folder of a package, so that its imports are resolved as the package's own. */
+function write(folder: string, name: string, code: string): string {
+  const file = join(top, folder, `.vitest/docs/${name}.ts`);
+  mkdirSync(join(file, ".."), { recursive: true });
+  writeFileSync(file, code);
+  return file;
+}
+
+async function complaintsOf(files: readonly string[]): Promise<string> {
   const project = join(top, "test/.vitest/readme.json");
   // An example may end with what it is an example of, and exports nothing.
   const loose = { noUnusedLocals: false, isolatedDeclarations: false, declaration: false, declarationMap: false };
   const compilerOptions = { ...loose, noEmit: true };
-  mkdirSync(dirname(project), { recursive: true });
+  mkdirSync(join(project, ".."), { recursive: true });
   writeFileSync(project, JSON.stringify({ extends: join(top, "tsconfig.base.json"), compilerOptions, files }));
-  const said = await promisify(execFile)(join(top, "node_modules/.bin/tsc"), ["-p", project]).then(
+  return await promisify(execFile)(join(top, "node_modules/.bin/tsc"), ["-p", project]).then(
     () => "",
     (error: unknown) => (error as { readonly stdout: string }).stdout,
   );
-  expect(said).toBe("");
-});
+}

@@ -72,7 +72,7 @@ export const http2Traps: Section = {
         "library: 1,500 calls that are given up at once break the other calls on their connection",
         "library: with streamResetBurst and streamResetRate they do not",
       ],
-      here: "At most 100 streams a connection, and room for 3,000 resets at once and 100 a second after that, set by the file that touches private fields.",
+      here: "At most 100 streams a connection, and room for 3,000 resets at once and 100 a second after that, set by the file that touches private fields. What no setting changes: Node counts a stream for a turn of its event loop after its reset, so that where all hundred are cancelled in one moment, calls that take their place in that moment may get RESOURCE_EXHAUSTED; their connection lives, and the next are served.",
       ours: [
         [
           "packages/server/src/grpc-js-internals.test.ts",

@@ -3,6 +3,7 @@ import { PingService, pingHandlers } from "@zero-trust/testkit";
 import { expect, test } from "vitest";
 import { collect, sendBytes, startPing } from "../test/ping-server.ts";
 import { addService } from "./add-service.ts";
+import { RpcError } from "./rpc-error.ts";
 
 test("refuses a service without a handler for every method, and names the method", () => {
   const { ping: _, ...rest } = pingHandlers();
@@ -60,6 +61,38 @@ test.each([
   expect(server.errors).toHaveLength(2);
 });
 
+test.each([
+  ["is a proxy that answers nothing", revoked],
+  ["is an RpcError whose text is none", () => Object.assign(new RpcError(status.NOT_FOUND, ""), { message: 7 })],
+  ["is an RpcError without metadata", () => Object.assign(new RpcError(status.NOT_FOUND, ""), { metadata: undefined })],
+])("answers INTERNAL if what a handler throws %s", async (_what, make) => {
+  const throwing = (): never => {
+    throw make();
+  };
+  const handlers = { ping: throwing, pingMany: throwing, pingSum: throwing, pingEach: throwing };
+  let reported = 0;
+  const onError = (): void => {
+    reported += 1;
+  };
+  await using server = await startPing(handlers, { onError });
+  for (const method of ["Ping", "PingMany", "PingSum", "PingEach"]) {
+    const answer = await sendBytes(server.raw, method, Buffer.alloc(0));
+    expect(answer).toMatchObject({ code: status.INTERNAL, details: "" });
+  }
+  expect(reported).toBe(4);
+});
+
+test("answers for a handler that is an async function where a generator belongs", async () => {
+  const cause = new Error("password=hunter2");
+  const rejecting = (): never => Promise.reject(cause) as never;
+  await using server = await startPing({ pingMany: rejecting, pingEach: rejecting });
+  for (const method of ["PingMany", "PingEach"]) {
+    const answer = await sendBytes(server.raw, method, Buffer.alloc(0));
+    expect(answer).toMatchObject({ code: status.INTERNAL, details: "" });
+  }
+  expect(server.errors).toEqual([cause, cause]);
+});
+
 test("answers INTERNAL, and reports why, if the metadata of an answer is too large to be sent", async () => {
   await using server = await startPing({
     ping: (_request, { responseHeaders }) => {
@@ -78,6 +111,12 @@ test("answers INTERNAL, and reports why, if the metadata of an answer is too lar
 
 function fail(): never {
   throw new Error("password=hunter2");
+}
+
+function revoked(): unknown {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  return proxy;
 }
 
 function noMessage(): Promise<IteratorResult<never>> {

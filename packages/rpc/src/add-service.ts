@@ -15,6 +15,7 @@ import type {
 import type { MethodHandler } from "./method-handler.ts";
 import { methodPath, serviceDefinition } from "./service-definition.ts";
 import { statusOf } from "./status-of.ts";
+import { tell } from "./tell.ts";
 
 /** Where a handler failed. */
 export interface FailedCall {
@@ -72,16 +73,18 @@ function handleCall(method: DescMethod, handlers: object, options: AddServiceOpt
   }
   // `Handlers` has already checked at compile time that it fits the kind.
   const target = <H>(): MethodHandler<H> => {
-    const tell = (error: unknown, context: HandlerContext): void =>
-      void report(error, { method: methodPath(method), context }, options);
+    const report = (error: unknown, context: HandlerContext): void => {
+      const call = { method: methodPath(method), context };
+      void tell(() => (isNews(error, context) ? options.onError?.(error, call) : undefined));
+    };
     return {
       method,
       handler: handler.bind(handlers) as H,
-      report: tell,
+      report,
       failed: (error, context) => {
         const chosen = statusOf(error);
         const untold = chosen === undefined ? error : chosen.problem;
-        if (untold !== undefined || chosen === undefined) tell(untold, context);
+        if (untold !== undefined || chosen === undefined) report(untold, context);
         return chosen?.status ?? { code: status.INTERNAL, details: "" };
       },
     };
@@ -98,15 +101,7 @@ function handleCall(method: DescMethod, handlers: object, options: AddServiceOpt
   }
 }
 
-async function report(error: unknown, call: FailedCall, options: AddServiceOptions): Promise<void> {
-  try {
-    const { signal } = call.context;
-    // What a cancelled handler's own awaits reject with is no news.
-    if (signal.aborted && (error === signal.reason || (error instanceof Error && error.name === "AbortError"))) return;
-    // What is no promise to the compiler may be one: `onError` may be an async function.
-    const told: unknown = options.onError?.(error, call);
-    await told;
-  } catch {
-    // The caller gets its answer whatever becomes of the report.
-  }
+/** What a cancelled handler's own awaits reject with is none. */
+function isNews(error: unknown, { signal }: HandlerContext): boolean {
+  return !signal.aborted || (error !== signal.reason && !(error instanceof Error && error.name === "AbortError"));
 }

@@ -1,9 +1,12 @@
 import { type Metadata, ServerInterceptingCall, type ServerInterceptor, status } from "@grpc/grpc-js";
+import { longestTimerMs } from "./longest-timer.ts";
+import { tell } from "./tell.ts";
+import { callTookTooLong, replaceWireTexts, type WireCall } from "./wire-sentence.ts";
 
 /** How long the calls of a server may take. */
 export interface CallLimitsOptions {
   /**
-   * How long a caller may let the server wait for the first message of a stream, or for a whole request, in
+   * How long a caller may let the server wait for the first message, and for the end of a request that is only one, in
    * milliseconds; 5 s if not given.
    */
   readonly firstMessageMs?: number;
@@ -11,7 +14,10 @@ export interface CallLimitsOptions {
   readonly unaryMs?: number;
   /** How long a call of any other kind may take, in milliseconds; as long as its caller likes if not given. */
   readonly streamMs?: number;
-  /** Is given what another interceptor threw into grpc-js, where it would have ended the process; see `callLimits`. */
+  /**
+   * Is given what another interceptor threw into grpc-js, where it would have ended the process; see `callLimits`. What it
+   * throws itself, or rejects with, is ignored.
+   */
   readonly onError?: (error: unknown, method: string) => void;
 }
 
@@ -19,20 +25,18 @@ export interface CallLimitsOptions {
 const defaultFirstMessageMs = 5_000;
 /** As long as a client of this package waits unless told otherwise. */
 const defaultUnaryMs = 30_000;
-// A timer of Node runs at once when asked for more.
-const longestTimerMs = 2 ** 31 - 1;
 
 /**
  * Makes a server interceptor that ends calls which take too long with DEADLINE_EXCEEDED; it comes first in the list of
  * interceptors, nearest the wire, so that what the others do is limited too. They are told by `onCancel`, a handler by
  * its `signal`, and `deadlineMs` shows the limit from the start, so that calls which a handler makes are shortened by it.
  *
- * The first message has to be there `firstMessageMs` after it was asked for: the whole request where there is only one,
- * half of it never counts. A handler that reads late, or has sent something first, is not waiting for its caller, and
+ * The first message has to be there `firstMessageMs` after it was asked for, half of it never counts; where there is only
+ * one, the end of the request has as long again. A handler that reads late, or has sent something first, is not waiting for its caller, and
  * its stream goes on.
  *
- * An interceptor behind this one that throws ends its call with INTERNAL and no text. Throws a TypeError for a limit
- * that is none.
+ * An interceptor behind this one that throws ends its call with INTERNAL and no text; the texts with which grpc-js itself
+ * ends calls, some of which quote the caller, are replaced by fixed sentences. Throws a TypeError for a limit that is none.
  *
  * @example
  * ```ts
@@ -48,7 +52,7 @@ export function callLimits(options: CallLimitsOptions = {}): ServerInterceptor {
   const streamMs = options.streamMs === undefined ? Number.POSITIVE_INFINITY : checkLimit("streamMs", options.streamMs);
   return function limitCall({ path, requestStream, responseStream }, call) {
     const callMs = requestStream || responseStream ? streamMs : unaryMs;
-    const report = (error: unknown): void => options.onError?.(error, path);
+    const report = (error: unknown): void => void tell(() => options.onError?.(error, path));
     return new LimitedCall(call, { requestStream, firstMessageMs, callMs, report });
   };
 }
@@ -66,13 +70,13 @@ interface Limits {
   readonly report: (error: unknown) => void;
 }
 
-type NextCall = ConstructorParameters<typeof ServerInterceptingCall>[0];
-type Listener = Parameters<NextCall["start"]>[0];
-type PartialStatus = Parameters<NextCall["sendStatus"]>[0];
+type Listener = Parameters<WireCall["start"]>[0];
+type PartialStatus = Parameters<WireCall["sendStatus"]>[0];
 
 /** Passes everything on until a limit is reached, and nothing afterwards. */
 class LimitedCall extends ServerInterceptingCall {
-  readonly #call: NextCall;
+  readonly #call: WireCall;
+  readonly #sendStatus: WireCall["sendStatus"];
   readonly #limits: Limits;
   readonly #wholeCall: NodeJS.Timeout | undefined;
   #firstMessage: NodeJS.Timeout | undefined;
@@ -81,15 +85,17 @@ class LimitedCall extends ServerInterceptingCall {
   #state: "open" | "answered" | "ended" = "open";
   #firstRead: "to come" | "waited for" | "over" = "to come";
 
-  constructor(call: NextCall, limits: Limits) {
+  constructor(call: WireCall, limits: Limits) {
     super(call);
     this.#call = call;
+    this.#sendStatus = replaceWireTexts(call);
     this.#limits = limits;
     const nowMs = Date.now();
     this.#deadlineMs = Math.min(Number(call.getDeadline()), nowMs + limits.callMs);
-    if (this.#deadlineMs - nowMs <= longestTimerMs) {
+    const remainingMs = Math.max(0, this.#deadlineMs - nowMs);
+    if (remainingMs <= longestTimerMs) {
       // It holds no process: a call that has lost its connection before it began never tells of its end.
-      this.#wholeCall = setTimeout(() => this.#expire("The call took too long."), this.#deadlineMs - nowMs).unref();
+      this.#wholeCall = setTimeout(() => this.#expire(callTookTooLong), remainingMs).unref();
     }
   }
 
@@ -98,7 +104,8 @@ class LimitedCall extends ServerInterceptingCall {
     this.#call.start({
       onReceiveMetadata: (metadata) => this.#guard(() => listener.onReceiveMetadata(metadata)),
       onReceiveMessage: (message) => {
-        if (this.#limits.requestStream) this.#stopWaiting();
+        // The end of a single request is waited for from when it is asked for: who checks the message may take his time.
+        this.#stopWaiting(this.#limits.requestStream ? "over" : "to come");
         this.#guard(() => listener.onReceiveMessage(message));
       },
       onReceiveHalfClose: () => {
@@ -114,12 +121,7 @@ class LimitedCall extends ServerInterceptingCall {
 
   override startRead(): void {
     if (this.#state === "ended") return;
-    if (this.#firstRead === "to come") {
-      this.#firstRead = "waited for";
-      // After a turn of the event loop, in which what has arrived is read: it is not the caller who is late if we are.
-      const check = (): unknown => setImmediate(() => this.#checkArrival());
-      this.#firstMessage = setTimeout(check, this.#limits.firstMessageMs).unref();
-    }
+    if (this.#firstRead === "to come" && this.#state === "open") this.#startWaiting();
     this.#call.startRead();
   }
 
@@ -139,15 +141,11 @@ class LimitedCall extends ServerInterceptingCall {
     if (this.#state === "ended") return;
     this.#state = "answered";
     this.#stopTimers();
-    this.#call.sendStatus(answer);
+    this.#sendStatus(answer);
   }
 
   override getDeadline(): number {
     return this.#deadlineMs;
-  }
-
-  #checkArrival(): void {
-    if (this.#firstRead === "waited for") this.#expire("The request did not arrive in time.");
   }
 
   #expire(sentence: string): void {
@@ -160,7 +158,7 @@ class LimitedCall extends ServerInterceptingCall {
   #end(answer: PartialStatus): void {
     this.#state = "ended";
     this.#stopTimers();
-    this.#call.sendStatus(answer);
+    this.#sendStatus(answer);
     // grpc-js tells it only once the status could be sent, which a caller that does not read can put off.
     this.#tellCancelled();
   }
@@ -186,9 +184,20 @@ class LimitedCall extends ServerInterceptingCall {
     if (this.#limits.requestStream) this.#stopWaiting();
   }
 
-  #stopWaiting(): void {
+  #startWaiting(): void {
+    const expire = (): void => {
+      if (this.#firstMessage === timer) this.#expire("The request did not arrive in time.");
+    };
+    // After a turn of the event loop, in which what has arrived is read: it is not the caller who is late if we are.
+    const timer = setTimeout(() => setImmediate(expire), this.#limits.firstMessageMs).unref();
+    this.#firstMessage = timer;
+    this.#firstRead = "waited for";
+  }
+
+  #stopWaiting(next: "to come" | "over" = "over"): void {
     clearTimeout(this.#firstMessage);
-    this.#firstRead = "over";
+    this.#firstMessage = undefined;
+    this.#firstRead = next;
   }
 
   #stopTimers(): void {

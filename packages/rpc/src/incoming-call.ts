@@ -1,10 +1,9 @@
 import type { EventEmitter } from "node:events";
 import { type Deadline, Metadata, status } from "@grpc/grpc-js";
 import type { HandlerContext } from "./handlers.ts";
+import { longestTimerMs } from "./longest-timer.ts";
 import { RpcError } from "./rpc-error.ts";
 
-// A timer of Node runs at once when asked for more.
-const longestTimerMs = 2 ** 31 - 1;
 // The timer of grpc-js runs that much before the clock says so: Node's begin when the turn of the event loop began. Ours
 // runs as much later, so that an answer which a handler gives because its time is over comes too late.
 const timerSlackMs = 10;

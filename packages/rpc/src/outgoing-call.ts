@@ -2,6 +2,7 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import { type Client, Metadata, status } from "@grpc/grpc-js";
 import { type ChannelSource, clientOf } from "./channel-source.ts";
 import type { HandlerContext } from "./handlers.ts";
+import { http2Metadata } from "./own-metadata.ts";
 import { markReceived } from "./received-error.ts";
 import { RpcError } from "./rpc-error.ts";
 import { methodPath } from "./service-definition.ts";
@@ -12,7 +13,7 @@ export interface CallOptions {
   readonly timeoutMs?: number;
   /** Cancels the call. */
   readonly signal?: AbortSignal;
-  /** Headers to send; copied. */
+  /** Headers to send; copied, without names that HTTP/2 has no headers for. */
   readonly metadata?: Metadata;
   /** Waits for a server that cannot be reached yet, until the deadline, where the call would fail with UNAVAILABLE. */
   readonly waitForReady?: boolean;
@@ -60,7 +61,7 @@ export function outgoingCall(target: ClientMethodTarget, options: CallOptions): 
   return {
     method,
     start(make): ReturnType<typeof make> {
-      const metadata = options.metadata?.clone() ?? new Metadata();
+      const metadata = http2Metadata(options.metadata ?? new Metadata());
       if (options.waitForReady !== undefined) {
         metadata.setOptions({ ...metadata.getOptions(), waitForReady: options.waitForReady });
       }

@@ -7,12 +7,12 @@ import { statusDetailsKey } from "./status-details.ts";
  */
 const mostMetadataBytes = 15 * 1024;
 
-/**
- * Names that are the protocol's: set by a handler, `grpc-status` would take the place of the real one, and HTTP/2 knows no
- * header of a connection (RFC 9113, section 8.2.2).
- */
-const protocols =
-  /^(?:grpc-(?!status-details-bin$|retry-pushback-ms$)|(?:content-type|content-length|te|connection|keep-alive|proxy-connection|transfer-encoding|upgrade|http2-settings)$)/u;
+/** Names that HTTP/2 knows no header by (RFC 9113, section 8.2), or that it counts by itself. */
+const notHttp2s =
+  /:|^(?:connection|content-length|http2-settings|keep-alive|proxy-connection|transfer-encoding|upgrade)$/u;
+
+/** Names that are gRPC's: set by a handler, `grpc-status` would take the place of the real one. */
+const grpcs = /^(?:grpc-(?!status-details-bin$|retry-pushback-ms$)|(?:content-type|te)$)/u;
 
 /** The metadata of an answer, with what did not fit into it. */
 export interface FittingMetadata {
@@ -21,10 +21,25 @@ export interface FittingMetadata {
   readonly problem?: RangeError;
 }
 
+/**
+ * A copy of metadata without what HTTP/2 cannot carry: Node throws at it, and at trailers where nobody can catch that.
+ *
+ * Node takes some names once only, so the values of a name become one, as any recipient may make them (RFC 9110, section
+ * 5.3).
+ */
+export function http2Metadata(metadata: Metadata): Metadata {
+  const copy = metadata.clone();
+  for (const name of namesOf(copy)) {
+    if (notHttp2s.test(name)) copy.remove(name);
+    else if (!name.endsWith("-bin")) copy.set(name, copy.get(name).join(", "));
+  }
+  return copy;
+}
+
 /** A copy of a handler's metadata without what is the protocol's to say. Throws a RangeError if it is too large to send. */
 export function ownMetadata(metadata: Metadata, mostBytes: number = mostMetadataBytes): Metadata {
-  const copy = metadata.clone();
-  for (const name of namesOf(copy)) if (protocols.test(name)) copy.remove(name);
+  const copy = http2Metadata(metadata);
+  for (const name of namesOf(copy)) if (grpcs.test(name)) copy.remove(name);
   const bytes = metadataBytes(copy);
   if (bytes > mostBytes) {
     throw new RangeError(

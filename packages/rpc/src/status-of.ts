@@ -21,6 +21,15 @@ export interface ChosenStatus {
 
 /** The status that a handler chose by throwing an RpcError; undefined for anything else, which the caller may not see. */
 export function statusOf(error: unknown): ChosenStatus | undefined {
+  try {
+    return chosenStatus(error);
+  } catch {
+    // What throws when it is looked at (a proxy, a getter) is no choice; unanswered, its caller would wait for ever.
+    return undefined;
+  }
+}
+
+function chosenStatus(error: unknown): ChosenStatus | undefined {
   if (!(error instanceof RpcError) || isReceived(error) || !isFailure(error.code)) return undefined;
   // Half a surrogate pair cannot be encoded, and would leave the caller without any answer.
   const details = error.message.slice(0, longestDetails).toWellFormed();

@@ -1,10 +1,14 @@
 import type { Writable } from "node:stream";
+import { setImmediate } from "node:timers/promises";
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import { encodeMessage } from "./message-codec.ts";
 
 // What may wait in our process to be sent, in bytes, beside one message: as much as HTTP/2 lets be on its way unread
 // (RFC 9113, section 6.9.2). The streams of grpc-js count messages instead, 16 of them, however large each is.
 const mostWaitingBytes = 64 * 1024;
+// What is written before others get a turn: grpc-js takes messages that it keeps for another attempt at once, and an
+// iterable that waits for nothing would hold up the whole process.
+const mostBytesPerTurn = 64 * 1024;
 // What a message costs besides its bytes, so that empty ones cannot wait without bound.
 const messageOverheadBytes = 1024;
 
@@ -27,7 +31,8 @@ export interface WriteOptions<D extends DescMessage> {
  */
 export async function writeMessages<D extends DescMessage>(options: WriteOptions<D>): Promise<void> {
   const { stream, schema, messages, signal } = options;
-  const iterator = messages[Symbol.asyncIterator]();
+  // An async function in place of a generator gives a promise, whatever the types say; what it rejects with is ours to tell.
+  const iterator = (await orAborted(Promise.resolve(messages), signal))[Symbol.asyncIterator]();
   const send = sender(stream, signal);
   let { beforeFirst } = options;
   let done = false;
@@ -52,19 +57,23 @@ export async function writeMessages<D extends DescMessage>(options: WriteOptions
 // writer's to tell, and whatever ends the stream aborts the signal.
 function sender(stream: Writable, signal: AbortSignal): (bytes: Buffer) => Promise<void> | undefined {
   let waitingBytes = 0;
+  let turnBytes = 0;
   let taken = Promise.withResolvers<void>();
   return (bytes) => {
     const cost = bytes.length + messageOverheadBytes;
     waitingBytes += cost;
+    turnBytes += cost;
     stream.write(bytes, (error) => {
       if (error != null) return;
       waitingBytes -= cost;
       taken.resolve();
     });
-    return waitingBytes < mostWaitingBytes ? undefined : wait();
+    return waitingBytes < mostWaitingBytes && turnBytes < mostBytesPerTurn ? undefined : wait();
   };
 
   async function wait(): Promise<void> {
+    turnBytes = 0;
+    await setImmediate();
     while (waitingBytes >= mostWaitingBytes) {
       taken = Promise.withResolvers();
       await orAborted(taken.promise, signal);

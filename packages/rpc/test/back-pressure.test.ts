@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { PingEachRequestSchema, PingEachResponseSchema, PingManyResponseSchema } from "@zero-trust/testkit";
 import { describe, expect, test } from "vitest";
 import { type Endless, endless, largeSums, padded } from "./large-messages.ts";
@@ -132,4 +133,28 @@ describe("a slow reader bounds what its writer makes", () => {
     expect(ahead).toBeLessThan(50_000);
     await call.stop();
   });
+});
+
+test("a caller whose requests wait for nothing holds up nobody else", async () => {
+  const { requests, taken, closed } = endless<object>({});
+  const caller = new AbortController();
+  await using server = await startPing({
+    pingSum: async (_requests, context) => {
+      await aborted(context.signal);
+      return {};
+    },
+  });
+  await server.client.ping({});
+  server.client.pingSum(requests, { signal: caller.signal }).catch(() => {});
+  let most = 0;
+  for (let turn = 0; turn < 100; turn += 1) {
+    const before = taken();
+    await setImmediate();
+    most = Math.max(most, taken() - before);
+  }
+  // grpc-js keeps 1 MiB of them for another attempt, and takes that at once: they were 200 000 in one turn.
+  expect(most).toBeLessThan(1_000);
+  expect(taken()).toBeGreaterThan(most);
+  caller.abort();
+  await closed;
 });

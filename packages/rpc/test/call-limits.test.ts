@@ -99,6 +99,19 @@ describe("a caller that lets the server wait for the first message", () => {
     session.destroy();
   });
 
+  test("is not meant where what decides about the message takes its time", async () => {
+    const deciding: ServerInterceptor = (_method, call) =>
+      new ServerInterceptingCall(call, {
+        start: (next) => next({ onReceiveMessage: (message, pass) => void setTimeout(600).then(() => pass(message)) }),
+      });
+    await using server = await startPing(
+      {},
+      { server: { interceptors: [callLimits({ firstMessageMs: 150 }), deciding] } },
+    );
+    expect(await server.client.ping({ text: "decided" })).toMatchObject({ text: "decided" });
+    expect(await collect(server.client.pingMany({ count: 1 }))).toHaveLength(1);
+  });
+
   test("is not meant where the handler reads late", async () => {
     await using server = await startPing(
       {
@@ -318,6 +331,26 @@ test("leaves no timer behind when a call has ended, in whatever way", async () =
   }
 });
 
+test("a call that is late already is ended at once, and not by a timer in the past, of which Node would complain", async () => {
+  class Late extends ServerInterceptingCall {
+    override getDeadline(): number {
+      return Date.now() - 1_000;
+    }
+  }
+  const set = vi.spyOn(globalThis, "setTimeout");
+  try {
+    await using server = await startPing({ ping: () => never }, { server: { interceptors: [late, callLimits()] } });
+    await expect(server.client.ping({})).rejects.toMatchObject({ code: callLate.code, message: callLate.details });
+    expect(set.mock.calls.map(([, ms]) => ms).filter((ms) => ms !== undefined && ms < 0)).toEqual([]);
+  } finally {
+    set.mockRestore();
+  }
+
+  function late(_method: unknown, call: ConstructorParameters<typeof Late>[0]): Late {
+    return new Late(call);
+  }
+});
+
 describe("an interceptor behind the limits that throws", () => {
   const fail = (): never => {
     throw new Error("password=hunter2");
@@ -339,6 +372,17 @@ describe("an interceptor behind the limits that throws", () => {
     expect(errors).toEqual([expect.objectContaining({ message: "password=hunter2" }), `/${PingService.typeName}/Ping`]);
     broken = false;
     expect(await server.client.ping({ text: "next" })).toMatchObject({ text: "next" });
+  });
+
+  test.each([
+    ["throws", fail],
+    ["rejects", () => Promise.reject(new Error("password=hunter2"))],
+  ])("ends its call and not the process even if the report of that %s", async (_how, onError) => {
+    const interceptor: ServerInterceptor = (_method, call) =>
+      new ServerInterceptingCall(call, throwing.onReceiveMessage);
+    // oxlint-disable-next-line typescript/no-misused-promises -- nothing keeps a user from it
+    await using server = await startPing({}, { server: { interceptors: [callLimits({ onError }), interceptor] } });
+    await expect(server.client.ping({})).rejects.toMatchObject({ code: status.INTERNAL, message: "" });
   });
 
   test.each(["sendMetadata", "sendMessage", "sendStatus"])(
