@@ -154,11 +154,15 @@ export class MutualTlsChannels {
  * @throws {TypeError} when `serverId` is not a workload's SPIFFE ID, or an option would weaken the channel
  *
  * @example
+ * ```ts
+ * import { identityFromDirectory, mutualTlsChannels } from "@zero-trust/mtls";
+ *
  * const channels = mutualTlsChannels({
  *   identity: identityFromDirectory("/run/secrets/tls"),
  *   target: "payment:8443",
  *   serverId: "spiffe://production.internal/payment-service",
  * });
+ * ```
  */
 export function mutualTlsChannels(options: MutualTlsChannelsOptions): MutualTlsChannels {
   return new MutualTlsChannels(options);

@@ -77,7 +77,11 @@ const WARN_CA_MS = 30 * 24 * 3_600_000;
  * @throws {TlsIdentityError} naming the file that is missing, unreadable or wrong
  *
  * @example
+ * ```ts
+ * import { identityFromDirectory } from "@zero-trust/mtls";
+ *
  * const identity = identityFromDirectory("/run/secrets/tls");
+ * ```
  */
 export function identityFromDirectory(directory: string, options: DirectoryIdentityOptions = {}): DirectoryIdentity {
   const identity = new WatchedIdentity(directory, options);

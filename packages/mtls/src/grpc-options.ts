@@ -25,7 +25,12 @@ const KEEPALIVE_TIMEOUT_MS = 20_000;
  * @param overrides - what this server needs otherwise
  *
  * @example
- * const server = new grpc.Server(hardenedServerOptions({ "grpc.max_receive_message_length": 4096 }));
+ * ```ts
+ * import { Server } from "@grpc/grpc-js";
+ * import { hardenedServerOptions } from "@zero-trust/mtls";
+ *
+ * const server = new Server(hardenedServerOptions({ "grpc.max_receive_message_length": 4096 }));
+ * ```
  */
 export function hardenedServerOptions(overrides: ServerOptions = {}): ServerOptions {
   return {

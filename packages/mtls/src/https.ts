@@ -29,10 +29,16 @@ export interface MutualTlsHttpsServerOptions extends DoorOptions {
  * follows its identity as that does. `peerOfSocket()` tells who is calling, on each request.
  *
  * @example
+ * ```ts
+ * import type { TLSSocket } from "node:tls";
+ * import { identityFromDirectory, mutualTlsHttpsServer, peerOfSocket } from "@zero-trust/mtls";
+ *
+ * const identity = identityFromDirectory("/run/secrets/tls");
  * const server = mutualTlsHttpsServer({ identity }, (request, response) => {
- *   const peer = peerOfSocket(request.socket as tls.TLSSocket, { trustDomain: "production.internal" });
+ *   const peer = peerOfSocket(request.socket as TLSSocket, { trustDomain: "production.internal" });
  *   response.end(peer.spiffeId);
  * });
+ * ```
  */
 export function mutualTlsHttpsServer(options: MutualTlsHttpsServerOptions, listener: RequestListener): Server {
   const server = createServer(
@@ -76,7 +82,12 @@ const MAX_CONTEXTS = 4;
  * @throws {TypeError} when `serverId` is not a workload's SPIFFE ID
  *
  * @example
+ * ```ts
+ * import { httpsAgent, identityFromDirectory } from "@zero-trust/mtls";
+ *
+ * const identity = identityFromDirectory("/run/secrets/tls");
  * const agent = httpsAgent({ identity, serverId: "spiffe://production.internal/issuer" });
+ * ```
  */
 export function httpsAgent(options: {
   readonly identity: TlsIdentity;

@@ -33,7 +33,11 @@ export const uriSan: IdentityRule = {
  * @throws {TypeError} when it is no trust domain
  *
  * @example
+ * ```ts
+ * import { dnsSan, identityFromDirectory } from "@zero-trust/mtls";
+ *
  * const identity = identityFromDirectory("/run/secrets/tls", { identityRule: dnsSan("production.internal") });
+ * ```
  */
 export function dnsSan(trustDomain: string): IdentityRule {
   if (parseSpiffeId(`spiffe://${trustDomain}/workload`).trustDomain !== trustDomain) {

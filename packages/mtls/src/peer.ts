@@ -74,7 +74,15 @@ export function parsePeer(der: Uint8Array, identityRule: IdentityRule = uriSan):
  * @throws {PeerError} without a verified certificate, or with one that is no X509-SVID, of another trust domain, expired or revoked
  *
  * @example
- * const peer = peerOf(call, { trustDomain: "production.internal" });
+ * ```ts
+ * import { ServerInterceptingCall, type ServerInterceptor } from "@grpc/grpc-js";
+ * import { peerOf } from "@zero-trust/mtls";
+ *
+ * export const logPeer: ServerInterceptor = (_method, call) => {
+ *   console.log(peerOf(call, { trustDomain: "production.internal" }).spiffeId);
+ *   return new ServerInterceptingCall(call);
+ * };
+ * ```
  */
 export function peerOf(call: PeerCall, options: PeerOptions): Peer {
   const addresses = call.getConnectionInfo();

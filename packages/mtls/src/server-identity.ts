@@ -24,7 +24,11 @@ const SERVER_AUTH = "1.3.6.1.5.5.7.3.1";
  * @throws {TypeError} when it is not the SPIFFE ID of a workload
  *
  * @example
- * const rule = spiffeId("spiffe://production.internal/payment-service");
+ * ```ts
+ * import { spiffeId } from "@zero-trust/mtls";
+ *
+ * const serverId = spiffeId("spiffe://production.internal/payment-service");
+ * ```
  */
 export function spiffeId(uri: string): ServerRule {
   const expected = parseSpiffeId(uri);
@@ -49,7 +53,11 @@ export function spiffeId(uri: string): ServerRule {
  * @throws {TypeError} when it is none
  *
  * @example
- * const rule = dnsName("payment.production.internal");
+ * ```ts
+ * import { dnsName } from "@zero-trust/mtls";
+ *
+ * const serverId = dnsName("payment.production.internal");
+ * ```
  */
 export function dnsName(host: string): ServerRule {
   if (!/^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(host)) {
@@ -77,7 +85,11 @@ export function dnsName(host: string): ServerRule {
  * @throws {TypeError} without a rule
  *
  * @example
- * const rule = allOf(spiffeId("spiffe://production.internal/payment"), dnsName("payment.production.internal"));
+ * ```ts
+ * import { allOf, dnsName, spiffeId } from "@zero-trust/mtls";
+ *
+ * const serverId = allOf(spiffeId("spiffe://production.internal/payment"), dnsName("payment.production.internal"));
+ * ```
  */
 export function allOf(...rules: readonly ServerRule[]): ServerRule {
   // The last one's name is asked for, so that the host name, where one is demanded, is also what SNI says.

@@ -44,8 +44,13 @@ export interface MutualTlsServer {
  * connection whose own certificate expired or was revoked is cut off within seconds, and `peerOf()` refuses its next call.
  *
  * @example
- * const door = mutualTlsServer({ identity: identityFromDirectory("/run/secrets/tls"), server: new grpc.Server() });
+ * ```ts
+ * import { Server } from "@grpc/grpc-js";
+ * import { identityFromDirectory, mutualTlsServer } from "@zero-trust/mtls";
+ *
+ * const door = mutualTlsServer({ identity: identityFromDirectory("/run/secrets/tls"), server: new Server() });
  * const port = await door.listen({ host: "127.0.0.1", port: 0 });
+ * ```
  */
 export function mutualTlsServer(options: MutualTlsServerOptions): MutualTlsServer {
   const { server, drainMs = DRAIN_MS } = options;

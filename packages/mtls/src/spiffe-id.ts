@@ -25,7 +25,11 @@ const SEGMENT = /^[A-Za-z0-9._-]+$/;
  * @throws {SpiffeIdError} saying what is wrong with it
  *
  * @example
- * parseSpiffeId("spiffe://production.internal/order-service").path; // "/order-service"
+ * ```ts
+ * import { parseSpiffeId } from "@zero-trust/mtls";
+ *
+ * const { path } = parseSpiffeId("spiffe://production.internal/order-service"); // "/order-service"
+ * ```
  */
 export function parseSpiffeId(uri: string): SpiffeId {
   // Every character that passes below is ASCII, so characters are bytes.

@@ -6,7 +6,13 @@ import { type Log, recordLog } from "./log.ts";
  * was not taken and why, and what ends soon.
  *
  * @example
+ * ```ts
+ * import { identityFromDirectory } from "@zero-trust/mtls";
+ * import { createLog, identityLog } from "@zero-trust/server";
+ *
+ * const log = createLog({ name: "ping" });
  * const identity = identityFromDirectory("/run/secrets/tls", { onEvent: identityLog(log) });
+ * ```
  */
 export function identityLog(log: Log): (event: TlsIdentityEvent) => void {
   const records = recordLog(log, "connection");

@@ -140,8 +140,12 @@ const FLAG: Readonly<Record<LeafKeyUsage, x509.KeyUsageFlags>> = {
  * Makes a throwaway CA: a root, an intermediate that may sign leaves only, P-256 throughout.
  *
  * @example
+ * ```ts
+ * import { createCa } from "@zero-trust/testkit";
+ *
  * const ca = await createCa();
  * const order = await ca.issue({ spiffeId: "spiffe://production.internal/order-service" });
+ * ```
  */
 export async function createCa(options: CaOptions = {}): Promise<TestCa> {
   const name = options.name ?? "Test";

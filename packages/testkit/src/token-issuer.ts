@@ -19,8 +19,12 @@ export interface TestTokenIssuer {
  * Makes a throwaway token issuer with one ES256 key.
  *
  * @example
+ * ```ts
+ * import { createTokenIssuer } from "@zero-trust/testkit";
+ *
  * const issuer = await createTokenIssuer({ issuer: "https://issuer.production.internal" });
  * const token = await issuer.sign({ client_id: "storefront", scope: "read:test" });
+ * ```
  */
 export async function createTokenIssuer(options: { readonly issuer: string }): Promise<TestTokenIssuer> {
   const { issuer } = options;

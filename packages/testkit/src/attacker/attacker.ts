@@ -41,9 +41,16 @@ export interface Attacker extends AsyncDisposable {
  * Makes an attacker of a server. Its methods reject when the connection is refused.
  *
  * @example
- * await using attack = attacker({ host: "127.0.0.1", port, tls: await ca.issue({ spiffeId }) });
- * const wire = await attack.wire();
- * for (let id = 1; await wire.send(headersFrame(id, block), rstStreamFrame(id)); id += 2); // rapid reset
+ * ```ts
+ * import { attacker, callFields, headerBlock, headersFrame, type IssuedCertificate, rstStreamFrame } from "@zero-trust/testkit";
+ *
+ * export async function rapidReset(port: number, tls: IssuedCertificate): Promise<void> {
+ *   const block = headerBlock(callFields("/package.Service/Method"));
+ *   await using attack = attacker({ host: "127.0.0.1", port, tls });
+ *   const wire = await attack.wire();
+ *   for (let id = 1; await wire.send(headersFrame(id, block), rstStreamFrame(id)); id += 2);
+ * }
+ * ```
  */
 export function attacker(target: AttackTarget): Attacker {
   const { host, port, servername = "attacked", tls: certificate } = target;
