@@ -98,7 +98,8 @@ describe("P3", () => {
   test.each(cases)(
     "P3: metadata of %s is refused, also before our SETTINGS are acknowledged",
     async (name, headers) => {
-      const { survives, insider } = attacked;
+      const { survives, insider, service } = attacked;
+      const since = service.written;
       const { handled } = await survives(`P3 ${name}`, async () => {
         const session = await insider.session();
         const call = { path, headers, body: [pingMessage("a")] };
@@ -115,6 +116,9 @@ describe("P3", () => {
         }
       });
       expect(handled).toBe(0);
+      // Too many entries are refused by Node, before anything of ours hears of the call; too large ones by us.
+      const causes = service.records("connection", since).map(({ cause }) => cause);
+      expect(causes.includes("METADATA_TOO_LARGE")).toBe(!name.endsWith("entries") || name.includes("kB"));
     },
   );
 });

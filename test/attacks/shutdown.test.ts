@@ -104,6 +104,7 @@ function load(port: number, options: { readonly waitForReady: boolean }) {
     } catch (error) {
       const name = error instanceof RpcError ? `${status[error.code]} ${error.message}` : String(error);
       tally.failed.set(name, (tally.failed.get(name) ?? 0) + 1);
+      // A caller whose call has failed does not come again at once.
       await setTimeout(10);
     }
   }
@@ -122,6 +123,7 @@ function load(port: number, options: { readonly waitForReady: boolean }) {
     const ping = createClient(PingService, opened, { timeoutMs: 60_000 });
     const requests = async function* <T>(message: (index: number) => T) {
       for (let index = 0; index < 20; index += 1) {
+        // A stream that takes its time, so that the end of the server falls into it.
         await setTimeout(10);
         yield message(index);
       }

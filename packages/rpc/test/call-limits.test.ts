@@ -6,6 +6,8 @@ import { describe, expect, test, vi } from "vitest";
 import { callLimits, type HandlerContext, RpcError } from "../src/index.ts";
 import { aborted, bareCall, collect, connectBare, framed, ready, settled, startPing, streamOf } from "./ping-server.ts";
 
+/** Somebody who is slow, which is what is tested: until a limit would have struck, had it been meant. */
+const outlast = (limitMs: number): Promise<void> => setTimeout(2.5 * limitMs);
 const never = new Promise<never>(() => {});
 const empty = framed(Buffer.alloc(0));
 const requestLate = { code: status.DEADLINE_EXCEEDED, details: "The request did not arrive in time." };
@@ -102,7 +104,7 @@ describe("a caller that lets the server wait for the first message", () => {
   test("is not meant where what decides about the message takes its time", async () => {
     const deciding: ServerInterceptor = (_method, call) =>
       new ServerInterceptingCall(call, {
-        start: (next) => next({ onReceiveMessage: (message, pass) => void setTimeout(600).then(() => pass(message)) }),
+        start: (next) => next({ onReceiveMessage: (message, pass) => void outlast(240).then(() => pass(message)) }),
       });
     await using server = await startPing(
       {},
@@ -116,7 +118,7 @@ describe("a caller that lets the server wait for the first message", () => {
     await using server = await startPing(
       {
         pingSum: async (requests) => {
-          await setTimeout(1_000);
+          await outlast(400);
           return { count: (await collect(requests)).length };
         },
       },
@@ -129,7 +131,7 @@ describe("a caller that lets the server wait for the first message", () => {
     await using server = await startPing({}, { server: { interceptors: [callLimits({ firstMessageMs: 400 })] } });
     async function* slow(): AsyncGenerator<{ value: number }> {
       yield { value: 1 };
-      await setTimeout(1_000);
+      await outlast(400);
       yield { value: 2 };
     }
     expect(await server.client.pingSum(slow())).toMatchObject({ sum: 3n });
@@ -147,9 +149,9 @@ describe("a caller that lets the server wait for the first message", () => {
       { server: { interceptors: [callLimits({ firstMessageMs: 400 })] } },
     );
     async function* slow(): AsyncGenerator<{ text: string }> {
-      await setTimeout(1_000);
+      await outlast(400);
       yield { text: "first" };
-      await setTimeout(1_000);
+      await outlast(400);
       yield { text: "second" };
     }
     const answers = await collect(server.client.pingEach(slow()));
@@ -241,7 +243,7 @@ describe("a call that takes too long", () => {
       {
         async *pingMany(_request, { deadlineMs }) {
           yield { text: String(deadlineMs) };
-          await setTimeout(500);
+          await outlast(200);
           yield { text: "end" };
         },
       },

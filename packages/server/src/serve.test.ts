@@ -206,7 +206,7 @@ test("a stream without an end outlives its connection's age by the grace, and no
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   try {
     const serving = await start();
-    // Without pings of its own, on account of which grpc-js would give up a connection that is closing.
+    // Whose channels send no pings of their own: grpc-js would give up a connection that is closing on account of them.
     const channels = serving.channels(domain.caller);
     const watch = createClient(HealthService, channels, { timeoutMs: 60 * 60_000 })
       .watch({ service: "" })

@@ -2,6 +2,8 @@
 import "reflect-metadata";
 import { webcrypto } from "node:crypto";
 import * as x509 from "@peculiar/x509";
+import { type CaName, type CrlOptions, type CrlsOptions, firstCertificate, revocationList } from "./revocation-list.ts";
+import { newKeys, privateKeyPem, SIGNATURE, type Signer, weakKeys } from "./signer.ts";
 
 /** What may be said about a key's use (RFC 5280 §4.2.1.3). */
 export type LeafKeyUsage = "digitalSignature" | "keyEncipherment" | "keyAgreement" | "keyCertSign" | "cRLSign";
@@ -58,34 +60,6 @@ export interface LeafOptions {
   readonly weakKey?: boolean;
 }
 
-/** The CAs of a {@link TestCa}. */
-export type CaName = "root" | "intermediate" | "secondIntermediate";
-
-/** What a revocation list says. The defaults make a good one; every member can make a bad one. */
-export interface CrlOptions {
-  readonly issuer: CaName;
-  /** What is revoked: PEM texts, of which the first certificate counts, or serial numbers, hexadecimal. */
-  readonly revoked?: readonly string[];
-  /** Default: one minute ago. */
-  readonly thisUpdate?: Date;
-  /** `null` for none. Default: in 24 hours. */
-  readonly nextUpdate?: Date | null;
-  /** The CRL number (RFC 5280 §5.2.3). Default: 1. */
-  readonly number?: number;
-  /** Signs it with a key that is not the issuer's. */
-  readonly forged?: boolean;
-  /** The OID of an extension that is critical, such as 2.5.29.27 of a delta CRL. */
-  readonly criticalExtension?: string;
-}
-
-/** What the revocation lists of several CAs say. */
-export interface CrlsOptions extends Omit<CrlOptions, "issuer"> {
-  /** Default: root and intermediate, those that a chain usually passes. */
-  readonly issuers?: readonly CaName[];
-  /** PEM texts, of which the first certificate counts. */
-  readonly revoked?: readonly string[];
-}
-
 /** A certificate with its key, PEM; `cert` is the leaf followed by the intermediates. */
 export interface IssuedCertificate {
   readonly cert: string;
@@ -118,16 +92,8 @@ export interface TestCa {
   crls(options?: CrlsOptions): Promise<string>;
 }
 
-interface Signer {
-  readonly certificate: x509.X509Certificate;
-  readonly keys: webcrypto.CryptoKeyPair;
-}
-
-const SIGNATURE = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
-/** The CRL number (RFC 5280 §5.2.3). */
-const CRL_NUMBER = "2.5.29.20";
 const FLAG: Readonly<Record<LeafKeyUsage, x509.KeyUsageFlags>> = {
   digitalSignature: x509.KeyUsageFlags.digitalSignature,
   keyEncipherment: x509.KeyUsageFlags.keyEncipherment,
@@ -230,50 +196,6 @@ export async function createCa(options: CaOptions = {}): Promise<TestCa> {
   };
 }
 
-async function revocationList(issuer: Signer, options: CrlOptions): Promise<string> {
-  const { revoked = [], nextUpdate = new Date(Date.now() + DAY_MS), criticalExtension } = options;
-  const signingKey = (options.forged === true ? await newKeys() : issuer.keys).privateKey;
-  const critical = criticalExtension === undefined ? [] : [new x509.Extension(criticalExtension, true, derInteger(1))];
-  const crl = await x509.X509CrlGenerator.create(
-    {
-      issuer: issuer.certificate.subjectName,
-      thisUpdate: options.thisUpdate ?? new Date(Date.now() - MINUTE_MS),
-      ...(nextUpdate === null ? {} : { nextUpdate }),
-      entries: revoked.map((each) => ({
-        serialNumber: serialNumberOf(each),
-        revocationDate: new Date(),
-        reason: x509.X509CrlReason.keyCompromise,
-      })),
-      extensions: [
-        await x509.AuthorityKeyIdentifierExtension.create(issuer.keys.publicKey, false, webcrypto),
-        new x509.Extension(CRL_NUMBER, false, derInteger(options.number ?? 1)),
-        ...critical,
-      ],
-      signingAlgorithm: SIGNATURE,
-      signingKey,
-    },
-    webcrypto,
-  );
-  // The label that Node and OpenSSL take.
-  return `${x509.PemConverter.encode(crl.rawData, "X509 CRL")}\n`;
-}
-
-/** A small positive INTEGER. */
-function derInteger(value: number): Uint8Array<ArrayBuffer> {
-  const hex = value.toString(16);
-  const even = hex.length % 2 === 0 ? hex : `0${hex}`;
-  const content = Buffer.from(even >= "8" ? `00${even}` : even, "hex");
-  return Uint8Array.from([2, content.length, ...content]);
-}
-
-function serialNumberOf(revoked: string): string {
-  return revoked.startsWith("-----") ? new x509.X509Certificate(firstCertificate(revoked)).serialNumber : revoked;
-}
-
-function firstCertificate(text: string): string {
-  return /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/.exec(text)?.[0] ?? "";
-}
-
 async function certificateAuthority(
   name: string,
   pathLength: number | undefined,
@@ -364,21 +286,6 @@ function dnsOf(leaf: LeafOptions): readonly string[] {
   }
   const match = /^spiffe:\/\/([^/]+)\/(?:.*\/)?([a-zA-Z0-9-]+)$/.exec(leaf.spiffeId ?? "");
   return match === null ? [] : [`${match[2]}.${match[1]}`];
-}
-
-function newKeys(): Promise<webcrypto.CryptoKeyPair> {
-  return webcrypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, ["sign", "verify"]);
-}
-
-function weakKeys(): Promise<webcrypto.CryptoKeyPair> {
-  const publicExponent = Uint8Array.of(1, 0, 1);
-  const algorithm = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256", modulusLength: 1024, publicExponent };
-  return webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-}
-
-async function privateKeyPem(key: webcrypto.CryptoKey): Promise<string> {
-  const der = await webcrypto.subtle.exportKey("pkcs8", key);
-  return `${x509.PemConverter.encode(der, x509.PemConverter.PrivateKeyTag)}\n`;
 }
 
 function pem(certificate: x509.X509Certificate): string {

@@ -21,10 +21,7 @@ export type { AttackAnswer, AttackCall, AttackStream, GrpcSession } from "./atta
 export { callFields, type HeaderFields, headerBlock } from "./attacker/header-block.ts";
 export type { Wire, WireOptions } from "./attacker/wire.ts";
 export {
-  type CaName,
   type CaOptions,
-  type CrlOptions,
-  type CrlsOptions,
   createCa,
   extendedKeyUsage,
   type IssuedCertificate,
@@ -55,4 +52,5 @@ export {
   PingSumResponseSchema,
   pingHandlers,
 } from "./ping.ts";
+export type { CaName, CrlOptions, CrlsOptions } from "./revocation-list.ts";
 export { createTokenIssuer, type TestTokenIssuer } from "./token-issuer.ts";

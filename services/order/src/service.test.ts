@@ -61,6 +61,12 @@ test("without a token, or without its scope, nothing is ordered", async () => {
   expect((await reader.listOrders({})).orders).toEqual([]);
 });
 
+test("a message above what order needs is refused for its size, before it is looked at", async () => {
+  const storefront = await order.clientAs("storefront", all);
+  const call = storefront.getOrder({ orderId: "o".repeat(100_000) });
+  expect(await refusal(call)).toEqual(["RESOURCE_EXHAUSTED", undefined]);
+});
+
 test("closing does not wait for those who watch, and finishes the payment that it is at", async () => {
   const storefront = await order.clientAs("storefront", all);
   const { order: placed } = await storefront.createOrder(asked);

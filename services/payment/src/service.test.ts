@@ -74,3 +74,9 @@ test("a stranger reads nothing", async () => {
   expect(await refusal(stranger.getPayment({ paymentId }))).toEqual(["UNAUTHENTICATED", "CREDENTIAL_MISSING"]);
   expect(await refusal(stranger.listTransactions({}))).toEqual(["UNAUTHENTICATED", "CREDENTIAL_MISSING"]);
 });
+
+test("a message above what payment needs is refused for its size, before it is looked at", async () => {
+  const storefront = await payment.clientAs("storefront", (as) => [as.signature()]);
+  const call = storefront.getPayment({ paymentId: "p".repeat(100_000) });
+  expect(await refusal(call)).toEqual(["RESOURCE_EXHAUSTED", undefined]);
+});
