@@ -88,7 +88,7 @@ export class Attempt {
       peerOf(this.#wire, this.#peerOptions());
     } catch (error) {
       this.#open.delete(this);
-      this.call.end(refusal(Reason.PEER_INVALID, this.#now()));
+      this.call.end(refusal(Reason.PEER_INVALID, this.#now(), { ended: true }));
       const reason = reasonName(Reason.PEER_INVALID);
       this.#reportEnd({ outcome: "ended", reason, cause: printable(causeOf(error)) });
     }

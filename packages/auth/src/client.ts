@@ -8,4 +8,4 @@ export {
 } from "./bearer/token-source.ts";
 export { type AuthenticatedChannels, type ConnectOptions, connect } from "./connect.ts";
 export { type HmacOptions, hmac } from "./hmac/client.ts";
-export type { AttemptFacts, Presenter } from "./presenter.ts";
+export type { AttemptFacts, PresentedRefusal, Presenter } from "./presenter.ts";

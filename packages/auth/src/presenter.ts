@@ -17,4 +17,21 @@ export interface Presenter {
   readonly metadataKeys: readonly string[];
   /** The metadata to send. Throwing fails the call, and nothing is sent. */
   present(attempt: AttemptFacts): Promise<Readonly<Record<string, string>>>;
+  /**
+   * Hears that a server did not know the caller, and mends what it can for the next attempt: a token that is fresh, a clock that
+   * agrees with the server's.
+   *
+   * @returns whether another attempt would present something else
+   */
+  refused?(refusal: PresentedRefusal): boolean;
+}
+
+/** A call that was refused with UNAUTHENTICATED before its handler saw it. */
+export interface PresentedRefusal {
+  /** The name of the `Reason`; undefined where the server gave none. */
+  readonly reason: string | undefined;
+  /** The server's clock, Unix seconds, where it told it. */
+  readonly serverTimeSeconds: number | undefined;
+  /** What this presenter gave for the attempt. */
+  readonly presented: Readonly<Record<string, string>>;
 }

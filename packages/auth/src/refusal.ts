@@ -36,8 +36,13 @@ export function reasonName(reason: Reason): string {
  *
  * @param reason - why the call is refused
  * @param nowMs - the server's time in milliseconds since 1970, told where the caller's clock may be the cause
+ * @param options - `ended`: the call had been let in, so its handler may have acted, and sending it again is not safe
  */
-export function refusal(reason: Reason, nowMs: number): StatusObject {
+export function refusal(
+  reason: Reason,
+  nowMs: number,
+  { ended = false }: { readonly ended?: boolean } = {},
+): StatusObject {
   const name = reasonName(reason);
   const answer = answers[name];
   // A reason without an answer would be a defect of ours; the caller is refused all the same.
@@ -45,6 +50,7 @@ export function refusal(reason: Reason, nowMs: number): StatusObject {
   const { code, sentence } = answer;
   const info = create(ErrorInfoSchema, { reason: name, domain: errorDomain });
   if (reason === Reason.CREDENTIAL_EXPIRED) info.metadata["server_time"] = String(Math.floor(nowMs / 1000));
+  if (ended) info.metadata["ended"] = "true";
   const details = [anyPack(ErrorInfoSchema, info)];
   if (code === status.UNAVAILABLE || code === status.RESOURCE_EXHAUSTED) {
     const retryDelay = durationFromMs(retryAfterMs);
@@ -75,6 +81,11 @@ export function reasonOf(error: { readonly metadata?: Metadata | undefined }): s
 export function serverTimeOf(error: { readonly metadata?: Metadata | undefined }): number | undefined {
   const seconds = errorInfoOf(error)?.metadata["server_time"];
   return seconds !== undefined && /^[0-9]{1,12}$/.test(seconds) ? Number(seconds) : undefined;
+}
+
+/** Whether the refused call had been let in before: then it may have taken effect, and nothing may send it again by itself. */
+export function wasLetIn(error: { readonly metadata?: Metadata | undefined }): boolean {
+  return errorInfoOf(error)?.metadata["ended"] !== undefined;
 }
 
 function errorInfoOf(error: { readonly metadata?: Metadata | undefined }) {

@@ -19,7 +19,17 @@ export interface Verification {
   readonly finding: Finding;
   /** The id of the key or token; caller-controlled, so it goes through `printable` before it is logged. */
   readonly id?: string;
+  /** Judges a verified credential again while its call runs. */
+  readonly recheck?: Recheck;
 }
+
+/**
+ * What has become of a credential that let a call in: expired, revoked or withdrawn since, or still good. It is asked every second
+ * for every running call, so it parses and verifies nothing again; throwing means that nobody can tell.
+ *
+ * @param nowMs - milliseconds since 1970, by the clock that `protect()` was given
+ */
+export type Recheck = (nowMs: number) => Finding | Promise<Finding>;
 
 /** Checks credentials that stand in the metadata alone. */
 export interface MetadataVerifier {

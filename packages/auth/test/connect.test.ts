@@ -15,7 +15,9 @@ const key = newApiKey("live");
 const byKey: Rule[] = [{ credentials: [Credential.API_KEY], scopes: [] }];
 const policies = [definePolicy(pingDefinition, { Ping: byKey, PingMany: byKey, PingSum: byKey, PingEach: byKey })];
 const find = (id: string) =>
-  id === key.id ? { id, client: "reporting", audience, scopes: new Set<string>(), sha256: [key.sha256] } : undefined;
+  id === key.id
+    ? { id, client: "reporting", audience, scopes: new Set<string>(), secrets: [{ sha256: key.sha256 }] }
+    : undefined;
 const grants = { current: () => new Map() };
 
 let ca: TestCa;

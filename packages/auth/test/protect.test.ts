@@ -32,7 +32,13 @@ const lookups: string[] = [];
 let claims = 0;
 
 const scopes = new Set(["read:test"]);
-const record: ApiKeyRecord = { id: key.id, client: "order-service", audience, scopes, sha256: [key.sha256] };
+const record: ApiKeyRecord = {
+  id: key.id,
+  client: "order-service",
+  audience,
+  scopes,
+  secrets: [{ sha256: key.sha256 }],
+};
 const grants = {
   current: () =>
     new Map([
@@ -173,8 +179,8 @@ describe("API keys", () => {
     ["for another service", { audience: "https://order.production.internal" }, "UNAUTHENTICATED CREDENTIAL_INVALID"],
     ["for another workload", { workloads: new Set([idOf("somebody")]) }, "UNAUTHENTICATED CREDENTIAL_INVALID"],
     ["for this workload", { workloads: new Set([idOf("anybody")]) }, "OK"],
-    ["with a wrong secret", { sha256: ["00".repeat(32)] }, "UNAUTHENTICATED CREDENTIAL_INVALID"],
-    ["in rotation", { sha256: ["00".repeat(32), key.sha256] }, "OK"],
+    ["with a wrong secret", { secrets: [{ sha256: "00".repeat(32) }] }, "UNAUTHENTICATED CREDENTIAL_INVALID"],
+    ["in rotation", { secrets: [{ sha256: "00".repeat(32) }, { sha256: key.sha256 }] }, "OK"],
     ["without the scope", { scopes: new Set(["other"]) }, "PERMISSION_DENIED SCOPE_MISSING"],
   ])("that are %s: %s", async (_name, changes, expected) => {
     const keys = { find: () => ({ ...record, ...changes }) };

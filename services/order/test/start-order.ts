@@ -75,7 +75,13 @@ export async function startOrder(payments: OutboxOptions["payments"]): Promise<S
     apiKeys: {
       find: (id) =>
         id === apiKey.id
-          ? { id, client: "storefront", audience, scopes: new Set(["read:orders"]), sha256: [apiKey.sha256] }
+          ? {
+              id,
+              client: "storefront",
+              audience,
+              scopes: new Set(["read:orders"]),
+              secrets: [{ sha256: apiKey.sha256 }],
+            }
           : undefined,
     },
     db,

@@ -91,7 +91,9 @@ export async function startPayment(): Promise<StartedPayment> {
     },
     apiKeys: {
       find: (id) =>
-        id === apiKey.id ? { id, client: "reporting", audience, scopes: read, sha256: [apiKey.sha256] } : undefined,
+        id === apiKey.id
+          ? { id, client: "reporting", audience, scopes: read, secrets: [{ sha256: apiKey.sha256 }] }
+          : undefined,
     },
     signingKeys: {
       find: (id) =>

@@ -1,6 +1,14 @@
 import { clientId } from "../client-id.ts";
 import { JsonShapeError, list, object, onlyKeys, text, texts, time } from "../json-shape.ts";
 
+/** One of the secrets that an API key is good with: two during a rotation. */
+export interface ApiKeySecret {
+  /** SHA-256 of the whole key, 64 hexadecimal digits. */
+  readonly sha256: string;
+  /** Milliseconds since 1970; the secret before a rotation expires by itself. */
+  readonly expiresAtMs?: number;
+}
+
 /** What is kept of an API key: everything but the key. */
 export interface ApiKeyRecord {
   readonly id: string;
@@ -13,8 +21,8 @@ export interface ApiKeyRecord {
   /** Milliseconds since 1970. */
   readonly expiresAtMs?: number;
   readonly revokedAtMs?: number;
-  /** SHA-256 of each key that is good, in hexadecimal: two during a rotation. */
-  readonly sha256: readonly string[];
+  /** One, or two during a rotation. */
+  readonly secrets: readonly ApiKeySecret[];
 }
 
 /** Where `apiKey()` looks keys up. Throwing or rejecting means that it could not look. */
@@ -25,7 +33,7 @@ export interface ApiKeySource {
 /**
  * Reads an API key file.
  *
- * @param json - the parsed file, `{"keys": [{"id", "client", "audience", "scopes", "secrets": [{"sha256"}], …}]}`
+ * @param json - the parsed file, `{"keys": [{"id", "client", "audience", "scopes", "secrets": [{"sha256", "expiresAt"?}], …}]}`
  * @throws JsonShapeError naming the entry that is wrong
  */
 export function parseApiKeys(json: unknown): ReadonlyMap<string, ApiKeyRecord> {
@@ -58,12 +66,11 @@ function parseRecord(entry: unknown, where: string): ApiKeyRecord {
   time(item, "createdAt", where);
   const expiresAtMs = time(item, "expiresAt", where);
   const revokedAtMs = time(item, "revokedAt", where);
-  const sha256 = list(item, "secrets", where).map((secret) => {
-    const shape = object(secret, `${where}.secrets`);
-    onlyKeys(shape, ["sha256"], `${where}.secrets`);
-    return text(shape, "sha256", `${where}.secrets`, /^[0-9a-f]{64}$/);
-  });
-  if (sha256.length === 0) throw new JsonShapeError(`${where} has no secret`);
+  const secrets = list(item, "secrets", where).map((secret, index) =>
+    parseSecret(secret, `${where}.secrets[${index}]`),
+  );
+  if (secrets.length === 0) throw new JsonShapeError(`${where} has no secret`);
+  if (secrets.length > 2) throw new JsonShapeError(`${where} has more than two secrets`);
   return {
     id: text(item, "id", where, /^[a-z0-9]{12}$/),
     client: text(item, "client", where, clientId),
@@ -72,6 +79,15 @@ function parseRecord(entry: unknown, where: string): ApiKeyRecord {
     ...(item["workloads"] === undefined ? {} : { workloads: new Set(texts(item, "workloads", where)) }),
     ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
     ...(revokedAtMs === undefined ? {} : { revokedAtMs }),
-    sha256,
+    secrets,
   };
+}
+
+function parseSecret(secret: unknown, where: string): ApiKeySecret {
+  const shape = object(secret, where);
+  onlyKeys(shape, ["sha256", "createdAt", "expiresAt"], where);
+  time(shape, "createdAt", where);
+  const expiresAtMs = time(shape, "expiresAt", where);
+  const sha256 = text(shape, "sha256", where, /^[0-9a-f]{64}$/);
+  return { sha256, ...(expiresAtMs === undefined ? {} : { expiresAtMs }) };
 }

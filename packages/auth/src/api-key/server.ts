@@ -43,7 +43,10 @@ export function apiKey(options: ApiKeyOptions): MetadataVerifier {
       if (parsed.mode !== mode) return { finding: invalid(`a ${parsed.mode} key, where ${mode} keys are taken`) };
       const record = await keys.find(parsed.id);
       const digest = hashApiKey(key);
-      const known = (record?.sha256 ?? []).map((hex) => Buffer.from(hex, "hex"));
+      const good = (record?.secrets ?? []).filter(
+        ({ expiresAtMs }) => expiresAtMs === undefined || expiresAtMs > call.nowMs,
+      );
+      const known = good.map(({ sha256 }) => Buffer.from(sha256, "hex"));
       const matches = [known[0] ?? nobody, ...known.slice(1)]
         .map((hash) => timingSafeEqual(hash, digest))
         .includes(true);

@@ -10,6 +10,12 @@ export interface TokenSource {
    *   to one (RFC 8705 §3): the current one unless given
    */
   token(connection?: { readonly certificateThumbprint?: string }): Promise<string>;
+  /**
+   * Hears that a server refused a token that this source gave.
+   *
+   * @returns whether asking again brings another one
+   */
+  refused?(token: string): boolean;
 }
 
 /** A client of an authorization server (RFC 6749 §4.4). */

@@ -13,6 +13,7 @@ export interface SigningKey {
   readonly secret: KeyObject;
   /** Milliseconds since 1970. */
   readonly expiresAtMs?: number;
+  readonly revokedAtMs?: number;
 }
 
 /** Where `hmac()` looks keys up: a file, or a key management service. Throwing means that it could not look. */

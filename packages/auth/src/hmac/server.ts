@@ -101,6 +101,7 @@ function verify(key: SigningKey | undefined, parts: Parts, path: string, message
 function judge(key: SigningKey | undefined, matches: boolean, audience: string, call: CallFacts): Finding {
   if (key === undefined) return invalid("no such signing key");
   if (!matches) return invalid("the signature is wrong");
+  if (key.revokedAtMs !== undefined && key.revokedAtMs <= call.nowMs) return invalid("the signing key is revoked");
   if (key.expiresAtMs !== undefined && key.expiresAtMs <= call.nowMs) return invalid("the signing key has expired");
   if (key.audience !== audience) return invalid("the signing key is for another service");
   return { verdict: "verified", client: key.client, scopes: key.scopes };

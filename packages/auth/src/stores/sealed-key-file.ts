@@ -13,8 +13,10 @@ export interface SigningKeyEntry {
   readonly audience: string;
   readonly scopes: readonly string[];
   readonly secret: string;
-  /** ISO 8601, UTC. */
+  /** ISO 8601, UTC, as are the others. */
+  readonly createdAt?: string;
   readonly expiresAt?: string;
+  readonly revokedAt?: string;
 }
 
 /** Where the sealed keys are, and what opens them. */
@@ -96,10 +98,12 @@ function parseKeys(json: unknown): ReadonlyMap<string, SigningKey> {
   for (const [index, entry] of list(object(json, "the content"), "keys", "the content").entries()) {
     const where = `keys[${index}]`;
     const item = object(entry, where);
-    onlyKeys(item, ["id", "client", "audience", "scopes", "secret", "expiresAt"], where);
+    onlyKeys(item, ["id", "client", "audience", "scopes", "secret", "createdAt", "expiresAt", "revokedAt"], where);
     const id = text(item, "id", where, hmacGrammar["x-api-key"]);
     if (keys.has(id)) throw new JsonShapeError(`${where} is a second entry for ${id}`);
+    time(item, "createdAt", where);
     const expiresAtMs = time(item, "expiresAt", where);
+    const revokedAtMs = time(item, "revokedAt", where);
     keys.set(id, {
       id,
       client: text(item, "client", where, clientId),
@@ -107,6 +111,7 @@ function parseKeys(json: unknown): ReadonlyMap<string, SigningKey> {
       scopes: new Set(texts(item, "scopes", where)),
       secret: signingSecret(text(item, "secret", where)),
       ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
+      ...(revokedAtMs === undefined ? {} : { revokedAtMs }),
     });
   }
   return keys;
