@@ -5,20 +5,20 @@ const conditions = ["source", "module", "node", "import", "default"];
 
 /**
  * One configuration for every package; each runs it with itself as the root. `--mode e2e` runs the tests that need a
- * container engine, one file at a time since they share it; `--mode interop` those that need other languages.
+ * container engine, one file at a time since they share it; `--mode interop` those that need other languages; `--mode
+ * adopt` those that install packages.
  */
 const config: ViteUserConfigFnObject = defineConfig(({ mode }) => {
   const e2e = mode === "e2e";
-  const interop = mode === "interop";
+  const folder = { e2e: "e2e", interop: "interop-foreign", adopt: "adopt" }[mode];
   return {
     resolve: { conditions },
     ssr: { resolve: { conditions, externalConditions: conditions } },
     test: {
-      include: e2e
-        ? ["e2e/**/*.test.ts"]
-        : interop
-          ? ["interop-foreign/**/*.test.ts"]
-          : ["{src,test,examples,attacks,interop,traps}/**/*.test.ts"],
+      include:
+        folder === undefined
+          ? ["{src,test,attacks,interop,mutants,traps}/**/*.test.ts", "examples/*.test.ts"]
+          : [`${folder}/**/*.test.ts`],
       // Files share nothing but the machine.
       isolate: true,
       slowTestThreshold: 5_000,
@@ -26,7 +26,7 @@ const config: ViteUserConfigFnObject = defineConfig(({ mode }) => {
       testTimeout: e2e ? 120_000 : 20_000,
       hookTimeout: e2e ? 300_000 : 60_000,
       reporters: ["default", "json"],
-      outputFile: { json: e2e || interop ? `.vitest/${mode}.json` : ".vitest/report.json" },
+      outputFile: { json: folder === undefined ? ".vitest/report.json" : `.vitest/${mode}.json` },
       expect: { requireAssertions: true },
     },
   };

@@ -1,6 +1,7 @@
 /**
  * `pnpm check`: everything that must hold of the repository besides its tests, green here is green in CI.
- * Runs all checks, one after the other; prints a line a check, and the output of those that fail.
+ * Runs all checks, one after the other; prints a line a check, its warnings (`! …`), and the output of
+ * those that fail.
  */
 import { spawn } from "node:child_process";
 import { performance } from "node:perf_hooks";
@@ -13,6 +14,7 @@ const protoFormat = ["proto", "packages/auth/proto", "packages/testkit/proto"]
 const checks: readonly (readonly [claim: string, command: string])[] = [
   // First, since buf reads the third parties' .proto files that it prints.
   ["generated code is up to date", "node infra/generated.ts"],
+  ["every method has a policy that can be met", "node --conditions=source infra/policies.ts"],
   ["formatted", "biome format ."],
   ["lint", "biome check --formatter-enabled=false ."],
   ["lint that needs types", "oxlint"],
@@ -41,7 +43,8 @@ for (const [claim, command] of checks) {
   const start = performance.now();
   const { good, output } = await run(command);
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
-  console.log(`${good ? "✓" : "✗"} ${claim.padEnd(32)} ${seconds.padStart(6)} s`);
+  console.log(`${good ? "✓" : "✗"} ${claim.padEnd(42)} ${seconds.padStart(6)} s`);
+  for (const warning of output.split("\n").filter((line) => line.startsWith("! "))) console.log(`  ${warning}`);
   if (good) continue;
   failures.push(claim);
   console.log(`\n$ ${command}\n${output.trimEnd()}\n`);

@@ -3,7 +3,6 @@ import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 
 execFileSync("turbo", ["run", "generate", "--output-logs=errors-only", ...process.argv.slice(2)], { stdio: "inherit" });
-const page = execFileSync(process.execPath, ["--conditions=source", "infra/src/zt.ts", "policy"], {
-  stdio: ["ignore", "pipe", "inherit"],
-});
+const policy = ["--conditions=source", "infra/src/zt.ts", "policy", "--format", "markdown"];
+const page = execFileSync(process.execPath, policy, { stdio: ["ignore", "pipe", "inherit"] });
 writeFileSync("docs/policy.md", page);

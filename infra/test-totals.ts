@@ -1,7 +1,7 @@
 /**
  * Prints `N passed, N failed`, summed over the vitest reports of all packages. A package that has tests and no
- * report counts as one failure: its tests did not run. With `--e2e` or `--interop`, the report of that run must be there
- * too.
+ * report counts as one failure: its tests did not run. With `--e2e`, `--interop`, `--adopt` or `--mutants`, the report of
+ * that run must be there too.
  */
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -18,9 +18,9 @@ const packages = globSync([
   "{proto,infra,test}/package.json",
 ]).map(dirname);
 const hasTests = (folder: string): boolean =>
-  globSync(`${folder}/{src,test,examples,attacks,interop}/**/*.test.ts`).length > 0;
+  globSync(`${folder}/{src,test,examples,attacks,interop,mutants}/**/*.test.ts`).length > 0;
 const expected = packages.filter(hasTests).map((folder) => join(folder, ".vitest/report.json"));
-for (const run of ["e2e", "interop"]) {
+for (const run of ["e2e", "interop", "adopt", "mutants"]) {
   if (process.argv.includes(`--${run}`)) expected.push(`test/.vitest/${run}.json`);
 }
 

@@ -1,13 +1,14 @@
 import { createHash, randomBytes } from "node:crypto";
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { newApiKey, newKeyEncryptionKey, newSigningKey, sealSigningKeys } from "@zero-trust/auth/issue";
+import { newApiKey, newKeyEncryptionKey, newSigningKey, type Secret, sealSigningKeys } from "@zero-trust/auth/issue";
 import { exportJWK, generateKeyPair } from "jose";
-import { audiences, spiffeIdOf, trustDomain, type Workload, workloads } from "./names.ts";
+import { audiences, trustDomain, type Workload, workloads } from "./names.ts";
 import { trustBundleOf } from "./pki/authority.ts";
 import { initPki } from "./pki/init.ts";
 import { issue } from "./pki/issue.ts";
 import type { TlsFiles } from "./pki/tls-folder.ts";
+import { type DeclaredHolders, declaredHolders } from "./policy/declared.ts";
 
 /** The secrets of a throwaway deployment, as their holders got them. */
 export interface Deployment {
@@ -17,7 +18,7 @@ export interface Deployment {
   /** reporting's API key for payment. */
   readonly apiKey: string;
   /** The signing keys of order-service and storefront for payment. */
-  readonly signing: Readonly<Record<"order-service" | "storefront", { readonly id: string; readonly secret: string }>>;
+  readonly signing: Readonly<Record<"order-service" | "storefront", { readonly id: string; readonly secret: Secret }>>;
   /** partner's client secret at the issuer. */
   readonly partnerSecret: string;
   /** The folder of a workload's `tls.crt`, `tls.key`, `ca.crt` and `ca.crl`. */
@@ -60,36 +61,39 @@ export async function writeDeployment(folder: string): Promise<Deployment> {
     copyFileSync(new URL(`../grants/${service}.json`, import.meta.url), join(folder, service, "grants.json"));
   }
 
-  const forOrder = newApiKey("live");
-  const forPayment = newApiKey("live");
-  write("order/api-keys.json", { keys: [apiKeyRecord(forOrder, audiences.order, "read:orders")] });
-  write("payment/api-keys.json", { keys: [apiKeyRecord(forPayment, audiences.payment, "read:transactions")] });
+  const { apiKeys, signingKeys, clients } = declaredHolders();
+  const keyFiles = {
+    order: apiKeyFileFor(apiKeys, audiences.order),
+    payment: apiKeyFileFor(apiKeys, audiences.payment),
+  };
+  for (const [service, { keys }] of Object.entries(keyFiles)) write(`${service}/api-keys.json`, { keys });
 
-  const signing = { "order-service": newSigningKey(), storefront: newSigningKey() };
+  const sealed = signingKeys.map((holder) => ({ ...holder, ...newSigningKey() }));
   const keyEncryptionKey = newKeyEncryptionKey();
-  const sealed = sealSigningKeys(
-    [
-      {
-        ...signing["order-service"],
-        client: "order-service",
-        audience: audiences.payment,
-        scopes: ["read:transactions", "write:payments"],
-      },
-      { ...signing.storefront, client: "storefront", audience: audiences.payment, scopes: ["read:transactions"] },
-    ],
-    keyEncryptionKey,
-  );
-  write("payment/signing-keys.json", sealed, secret);
-  write("payment/key-encryption-key", keyEncryptionKey, secret);
-  write("order/signing-secret", signing["order-service"].secret, secret);
+  const signing = { "order-service": of(sealed, "order-service"), storefront: of(sealed, "storefront") };
+  write("payment/signing-keys.json", sealSigningKeys(sealed, keyEncryptionKey), secret);
+  write("payment/key-encryption-key", keyEncryptionKey.expose(), secret);
+  write("order/signing-secret", signing["order-service"].secret.expose(), secret);
 
   const partnerSecret = randomBytes(32).toString("base64url");
-  write("issuer/clients.json", { clients: issuerClients(partnerSecret) });
+  const sha256 = createHash("sha256").update(partnerSecret).digest("hex");
+  const withSecrets = clients.map((client) =>
+    client.authentication === "client_secret_basic" ? { ...client, secrets: [{ sha256 }] } : client,
+  );
+  write("issuer/clients.json", { clients: withSecrets });
   const { privateKey } = await generateKeyPair("ES256", { extractable: true });
   const jwk = { ...(await exportJWK(privateKey)), kid: randomBytes(8).toString("hex"), alg: "ES256", use: "sig" };
   write("issuer/signing-jwks.json", { keys: [jwk] }, secret);
 
-  return { folder, ca: { ca: trustBundleOf(index) }, apiKey: forPayment.key, signing, partnerSecret, tlsFolder, pki };
+  return {
+    folder,
+    ca: { ca: trustBundleOf(index) },
+    apiKey: of(keyFiles.payment.issued, "reporting").key.expose(),
+    signing,
+    partnerSecret,
+    tlsFolder,
+    pki,
+  };
 }
 
 /** Files and no links: what is copied into a volume or a test's folder is a copy. */
@@ -102,23 +106,19 @@ function stagePlainFiles(folder: string, files: TlsFiles) {
   return { publish, discard: () => undefined };
 }
 
-function apiKeyRecord(key: { readonly id: string; readonly sha256: string }, audience: string, scope: string) {
-  const { id, sha256 } = key;
+/** A key for each holder, and the file that a service keeps of them. */
+function apiKeyFileFor(holders: DeclaredHolders["apiKeys"], service: string) {
   const createdAt = new Date().toISOString();
-  return { id, client: "reporting", audience, scopes: [scope], createdAt, secrets: [{ sha256 }] };
+  const issued = holders
+    .filter(({ audience }) => audience === service)
+    .map((holder) => ({ ...holder, ...newApiKey("live") }));
+  const keys = issued.map(({ key: _, sha256, ...holder }) => ({ ...holder, createdAt, secrets: [{ sha256 }] }));
+  return { issued, keys };
 }
 
-function issuerClients(partnerSecret: string) {
-  const client = (clientId: Workload, authentication: string, audience: string, scopes: readonly string[]) => ({
-    clientId,
-    spiffeId: spiffeIdOf(clientId),
-    authentication,
-    audiences: { [audience]: scopes },
-  });
-  const secretSha256 = createHash("sha256").update(partnerSecret).digest("hex");
-  return [
-    client("storefront", "tls_client_auth", audiences.order, ["read:orders", "write:orders"]),
-    client("order-service", "tls_client_auth", audiences.payment, ["read:transactions", "write:payments"]),
-    { ...client("partner", "client_secret_basic", audiences.order, ["read:orders", "write:orders"]), secretSha256 },
-  ];
+/** What a client got. */
+function of<T extends { readonly client: string }>(issued: readonly T[], client: Workload): T {
+  const found = issued.find((each) => each.client === client);
+  if (found === undefined) throw new Error(`Nobody declares that ${client} has one.`);
+  return found;
 }

@@ -75,6 +75,7 @@ export async function startStack(folder: string, options: { readonly signal?: Ab
     ...commonEnvironment(deployment, "issuer"),
     ZT_CLIENTS_FILE: join(folder, "issuer/clients.json"),
     ZT_SIGNING_JWKS_FILE: join(folder, "issuer/signing-jwks.json"),
+    ZT_DATABASE_FILE: join(folder, "issuer/issuer.sqlite"),
   });
   const issuerAddress = `127.0.0.1:${issuerProcess.port}`;
   const payment = await start("payment", paymentEnvironment(deployment, issuerAddress));

@@ -1,33 +1,35 @@
 /** `pnpm zt <command>`: the command line of the repository. */
-import { PkiError } from "./pki/pki-error.ts";
-import { runPki } from "./pki/run-pki.ts";
-import { policyPage } from "./policy-page.ts";
+import { CommandError } from "./command-line/command-error.ts";
+import { type Commands, runCommands } from "./command-line/run-commands.ts";
+import { keysCommands } from "./keys/commands.ts";
+import { pkiCommands } from "./pki/commands.ts";
+import { policyCommands } from "./policy/commands.ts";
 
-const print = (line: string): void => void process.stdout.write(`${line}\n`);
-
-const commands: Readonly<
-  Record<string, { readonly says: string; readonly run: (argv: readonly string[]) => void | Promise<void> }>
-> = {
-  pki: {
-    says: "makes, renews, revokes and shows certificates (docs/pki.md)",
-    run: (argv) => runPki(argv, { print, now: Date.now }),
+const groups: Readonly<Record<string, { readonly says: string; readonly commands: Commands }>> = {
+  pki: { says: "makes, renews, revokes and shows certificates (docs/pki.md)", commands: pkiCommands },
+  keys: {
+    says: "issues, rotates, revokes and lists API keys, signing keys, clients and issuer keys (docs/keys.md)",
+    commands: keysCommands,
   },
   policy: {
-    says: "prints who may call what, as Markdown (docs/policy.md)",
-    run: () => void process.stdout.write(policyPage()),
+    says: "shows who may call what, and why a call is let in or refused (docs/policy.md)",
+    commands: policyCommands,
   },
 };
 
+const print = (line: string): void => void process.stdout.write(`${line}\n`);
+const note = (line: string): void => void process.stderr.write(`${line}\n`);
+
 const [name = "", ...argv] = process.argv.slice(2);
-const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+const group = Object.hasOwn(groups, name) ? groups[name] : undefined;
 try {
-  if (command === undefined) {
-    const list = Object.entries(commands).map(([key, { says }]) => `  pnpm zt ${key.padEnd(6)}   ${says}`);
-    throw new PkiError([name === "" ? "Which command?" : `There is no command "${name}".`, ...list].join("\n"));
+  if (group === undefined) {
+    const list = Object.entries(groups).map(([key, { says }]) => `  pnpm zt ${key.padEnd(6)}   ${says}`);
+    throw new CommandError([name === "" ? "Which command?" : `There is no command "${name}".`, ...list].join("\n"));
   }
-  await command.run(argv);
+  await runCommands(name, group.commands, argv, { print, note, now: Date.now });
 } catch (error) {
   // A stack is for us; whoever typed the command gets the sentence.
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  note(error instanceof Error ? error.message : String(error));
   process.exitCode = 1;
 }

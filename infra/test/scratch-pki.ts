@@ -2,7 +2,8 @@ import { X509Certificate } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { runPki } from "../src/pki/run-pki.ts";
+import { runCommands } from "../src/command-line/run-commands.ts";
+import { pkiCommands } from "../src/pki/commands.ts";
 
 /** A folder for one test, in which commands are typed at a time of the test's choice. */
 export interface ScratchPki extends Disposable {
@@ -35,7 +36,7 @@ export function scratchPki(): ScratchPki {
       };
       const args = argv.map((each) => (each.startsWith("./") ? join(folder, each) : each));
       try {
-        await runPki(args, { print, now: () => scratch.nowMs });
+        await runCommands("pki", pkiCommands, args, { print, note: print, now: () => scratch.nowMs });
       } finally {
         said.push(...printed);
       }

@@ -56,9 +56,9 @@ const changes = () =>
     .filter(({ dependency }) => dependency !== undefined)
     .map(({ dependency, msg }) => `${String(dependency)} ${String(msg)}`);
 
-test("payment is ready when its issuer's keys and its nonces are, and while its database is there", async () => {
+test("I2: payment is ready when its issuer's keys and list and its nonces are, and while its database is there", async () => {
   expect(await health()).toBe(notServing);
-  expect(changes().toSorted()).toEqual(["issuerKeys not ready", "nonces not ready"]);
+  expect(changes().toSorted()).toEqual(["issuerKeys not ready", "nonces not ready", "revocations not ready"]);
   // What was not there when it started.
   await expect.poll(changes, patience).toContain("nonces ready again");
   expect(await health()).toBe(notServing);
@@ -67,9 +67,11 @@ test("payment is ready when its issuer's keys and its nonces are, and while its 
     ZT_TLS_DIR: deployment.tlsFolder("issuer"),
     ZT_CLIENTS_FILE: join(folder, "issuer/clients.json"),
     ZT_SIGNING_JWKS_FILE: join(folder, "issuer/signing-jwks.json"),
+    ZT_DATABASE_FILE: join(folder, "issuer/issuer.sqlite"),
   });
   opened.defer(() => issuer.stop());
   await expect.poll(changes, patience).toContain("issuerKeys ready again");
+  await expect.poll(changes, patience).toContain("revocations ready again");
   await expect.poll(health, patience).toBe(serving);
 
   const database = paymentEnvironment(deployment, "")["ZT_DATABASE_FILE"] ?? "";

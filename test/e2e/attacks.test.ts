@@ -107,7 +107,7 @@ test("K2: an API key that nobody issued and one with a wrong secret get one and 
   const issued = stack.deployment.apiKey;
   const refused = { code: "UNAUTHENTICATED", reason: "CREDENTIAL_INVALID", messages: [] };
 
-  expect(await listAs(newApiKey("live").key)).toEqual(refused);
+  expect(await listAs(newApiKey("live").key.expose())).toEqual(refused);
   expect(await listAs(withAnotherSecret(issued))).toEqual(refused);
   const decision = await lastDecision("payment", listTransactions);
   expect(decision).toMatchObject({ outcome: "refused", reason: "CREDENTIAL_INVALID", credentials: ["API_KEY"] });

@@ -62,16 +62,14 @@ export async function startContainers(): Promise<ContainerStack> {
     const files = await volume(`${service}-files`, image, {
       files: { [deployment.tlsFolder(workload)]: "tls", [join(folder, service)]: "." },
     });
-    // The issuer keeps nothing.
-    const writable =
-      service === "issuer" ? {} : { [folders.data]: await volume(`${service}-data`, image, { writable: [service] }) };
+    const data = await volume(`${service}-data`, image, { writable: [service] });
     const container = await startServiceContainer({
       image,
       runId,
       network,
       alias: `${workload}.${trustDomain}`,
       readOnly: { [folders.files]: files },
-      writable,
+      writable: { [folders.data]: data },
       environment: {
         ZT_HOST: "0.0.0.0",
         ZT_PORT: port,
@@ -89,6 +87,7 @@ export async function startContainers(): Promise<ContainerStack> {
   const issuer = await start("issuer", "issuer", {
     ZT_CLIENTS_FILE: file("clients.json"),
     ZT_SIGNING_JWKS_FILE: file("signing-jwks.json"),
+    ZT_DATABASE_FILE: join(folders.data, "issuer/issuer.sqlite"),
   });
   const payment = await start("payment", "payment-service", {
     ZT_GRANTS_FILE: file("grants.json"),

@@ -33,9 +33,13 @@ export type Language = (typeof languages)[number];
 /** The programs of a language in the folder that {@link buildPrograms} filled. */
 export function programsOf(language: Language, folder: string): ForeignPrograms {
   if (language === "Go") return { client: [join(folder, "client")], server: [join(folder, "server")] };
+  return { client: pythonProgram("client.py", folder), server: pythonProgram("server.py", folder) };
+}
+
+/** A program in Python, with the descriptors in the folder that {@link buildPrograms} filled. */
+export function pythonProgram(name: string, folder: string): ForeignPrograms["client"] {
   // Without -B, Python would write its cache beside the sources.
-  const script = (name: string) => [python, "-B", join(here, "python", name), join(folder, "descriptors")] as const;
-  return { client: script("client.py"), server: script("server.py") };
+  return [python, "-B", join(here, "python", name), join(folder, "descriptors")];
 }
 
 /** Says in what is missing what to install; empty where nothing is. */

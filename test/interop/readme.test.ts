@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
@@ -11,6 +11,14 @@ const codeOf = (path: string) => /```ts\n([\s\S]*?)```/.exec(read(path))?.[1];
 
 test("the code in the README is the example that is compiled", () => {
   expect(codeOf("README.md")).toBe(read("packages/auth/examples/readme.ts"));
+});
+
+test("the code in docs/adopt.md is that of examples that are compiled and run", () => {
+  const blocks = [...read("docs/adopt.md").matchAll(/^( *)```ts\n *\/\/ (\S+)\n([\s\S]*?)^ *```/gmu)];
+  expect(blocks).toHaveLength(3);
+  for (const [, indent = "", path = "", code = ""] of blocks) {
+    expect(code.replaceAll(new RegExp(`^${indent}`, "gmu"), "")).toBe(read(path));
+  }
 });
 
 test("the code in the packages' READMEs and docstrings compiles where their users have it", {
@@ -30,7 +38,7 @@ test("the code in the packages' READMEs and docstrings compiles where their user
   const unfenced = sources.filter(({ source }) => /@example\n *\* (?!```ts\n)/u.test(read(source)));
   expect(unfenced.map(({ source }) => source)).toEqual([]);
   const docstrings = sources.flatMap(({ folder, source }) =>
-    examplesIn(read(source)).map((code, at) => write(folder, `${basename(source, ".ts")}-${at}`, code)),
+    examplesIn(read(source)).map((code, at) => write(folder, `${source.replaceAll(/\W/gu, "-")}-${at}`, code)),
   );
   expect(docstrings.length).toBeGreaterThanOrEqual(27);
   expect(await complaintsOf([...readmes, ...docstrings])).toBe("");

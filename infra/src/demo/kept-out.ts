@@ -67,10 +67,10 @@ export async function showApiKeys(stack: Stack, table: Table): Promise<void> {
     silent(createClient(PaymentService, channels()).listTransactions({})),
   );
   await table.line({ ...line, shows: "a key that nobody issued", expect: invalid }, () =>
-    silent(createClient(PaymentService, withKey(newApiKey("live").key)).listTransactions({})),
+    silent(createClient(PaymentService, withKey(newApiKey("live").key.expose())).listTransactions({})),
   );
   await table.line({ ...line, shows: "a test key", expect: invalid }, () =>
-    silent(createClient(PaymentService, withKey(newApiKey("test").key)).listTransactions({})),
+    silent(createClient(PaymentService, withKey(newApiKey("test").key.expose())).listTransactions({})),
   );
 }
 

@@ -1,9 +1,11 @@
 import { resolve } from "node:path";
-import type { Args, Command, Surroundings } from "./command.ts";
+import type { Args, Surroundings } from "../command-line/command.ts";
+import { CommandError } from "../command-line/command-error.ts";
+import type { Commands } from "../command-line/run-commands.ts";
+import { minute } from "../command-line/table.ts";
 import { type Distributed, foldersInUse } from "./distribute.ts";
 import { initPki } from "./init.ts";
 import { issue, type Renewal, renew } from "./issue.ts";
-import { PkiError } from "./pki-error.ts";
 import { type CaRecord, readIndex } from "./pki-index.ts";
 import { type Place, rootKeyFolder } from "./place.ts";
 import { reissueLists } from "./reissue-lists.ts";
@@ -12,7 +14,6 @@ import { revoke } from "./revoke.ts";
 import { beginRotation, finishRotation, reissue } from "./rotate-ca.ts";
 import { showFolder, showPki } from "./show.ts";
 import { certificateLines, pkiLines } from "./show-lines.ts";
-import { minute } from "./table.ts";
 
 const HOUR_MS = 3_600_000;
 const dir = { value: "PKI", says: "the folder of the PKI" };
@@ -22,7 +23,7 @@ const days = { value: "N", says: "the same in days" };
 const any = Number.POSITIVE_INFINITY;
 
 /** The commands of `pnpm zt pki`, in the order in which one meets them. */
-export const pkiCommands: Readonly<Record<string, Command>> = {
+export const pkiCommands: Commands = {
   init: {
     usage: "--dir PKI [--trust-domain production.internal]",
     says: "Makes a root, an intermediate, their keys and empty revocation lists",
@@ -137,7 +138,7 @@ async function runIssue(args: Args, { print, now }: Surroundings): Promise<void>
 async function runRenew(args: Args, { print, now }: Surroundings): Promise<void> {
   const place = placeOf(args);
   if (args.flag("all") === args.positionals.length > 0) {
-    throw new PkiError("Name the folders to renew, or say --all.");
+    throw new CommandError("Name the folders to renew, or say --all.");
   }
   const folders = args.flag("all") ? foldersInUse(readIndex(place.pki)) : args.positionals;
   const lifeMs = lifeMsOf(args);
@@ -152,7 +153,7 @@ async function runRevoke(args: Args, { print, now }: Surroundings): Promise<void
   const [what = ""] = args.positionals;
   const reason = args.text("reason") ?? "privilege-withdrawn";
   if (!isReason(reason)) {
-    throw new PkiError(`"${reason}" is no reason; there are ${Object.keys(revocationReasons).join(", ")}.`);
+    throw new CommandError(`"${reason}" is no reason; there are ${Object.keys(revocationReasons).join(", ")}.`);
   }
   const { revoked, notes, ...distributed } = await revoke(place, what, { reason, nowMs: now() });
   for (const name of revoked) print(`Revoked ${name}.`);
@@ -176,7 +177,7 @@ async function runCrl(args: Args, { print, now }: Surroundings): Promise<void> {
 async function runRotateCa(args: Args, { print, now }: Surroundings): Promise<void> {
   const place = placeOf(args);
   const next = (step: string) => `When every process has loaded that: pnpm zt pki rotate-ca ${step} --dir ${place.pki}`;
-  if (args.flag("reissue") && args.flag("finish")) throw new PkiError("One step at a time: --reissue or --finish.");
+  if (args.flag("reissue") && args.flag("finish")) throw new CommandError("One step at a time: --reissue or --finish.");
   if (args.flag("reissue")) {
     reportRenewals(await reissue(place, now()), print);
     print(next("--finish"));
@@ -201,7 +202,7 @@ async function runRotateCa(args: Args, { print, now }: Surroundings): Promise<vo
 async function runShow(args: Args, { print, now }: Surroundings): Promise<void> {
   const [folder] = args.positionals;
   const pki = args.text("dir");
-  if ((folder === undefined) === (pki === undefined)) throw new PkiError("Name a folder to show, or --dir PKI.");
+  if ((folder === undefined) === (pki === undefined)) throw new CommandError("Name a folder to show, or --dir PKI.");
   const shown =
     folder !== undefined
       ? showFolder(resolve(folder), now())
@@ -232,7 +233,7 @@ function reportRenewals(
   }
   if (results.length === 0) print("No folder needs a certificate.");
   for (const note of notes) print(note);
-  if (failures.length > 0) throw new PkiError(failures.join("\n"));
+  if (failures.length > 0) throw new CommandError(failures.join("\n"));
 }
 
 function reportFolders({ written, passedOver }: Distributed, what: string, print: (line: string) => void): void {
@@ -243,7 +244,7 @@ function reportFolders({ written, passedOver }: Distributed, what: string, print
 
 function refuseFailures({ failures }: Distributed): void {
   if (failures.length > 0)
-    throw new PkiError([...failures, "Mend that and run crl, which writes them again."].join("\n"));
+    throw new CommandError([...failures, "Mend that and run crl, which writes them again."].join("\n"));
 }
 
 function caLine({ name, serial, to }: CaRecord): string {
@@ -258,7 +259,7 @@ function placeOf(args: Args): Place {
 function lifeMsOf(args: Args): number | undefined {
   const inHours = args.count("hours");
   const inDays = args.count("days");
-  if (inHours !== undefined && inDays !== undefined) throw new PkiError("Say --hours or --days, not both.");
+  if (inHours !== undefined && inDays !== undefined) throw new CommandError("Say --hours or --days, not both.");
   const all = inHours ?? (inDays === undefined ? undefined : inDays * 24);
   return all === undefined ? undefined : all * HOUR_MS;
 }

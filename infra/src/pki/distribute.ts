@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
+import { CommandError } from "../command-line/command-error.ts";
 import { revocationListsOf, trustBundleOf } from "./authority.ts";
-import { PkiError } from "./pki-error.ts";
 import { certificatesInUse, type PkiIndex } from "./pki-index.ts";
 import { leafIn, readTlsFiles, stageTlsFiles, type TlsFiles } from "./tls-folder.ts";
 
@@ -26,7 +26,7 @@ export function distribute(index: PkiIndex): Distributed {
       if (!isOurs(index, folder)) passedOver.push(folder);
       else if (writeTlsFiles(folder, files)) written.push(folder);
     } catch (error) {
-      if (!(error instanceof PkiError)) throw error;
+      if (!(error instanceof CommandError)) throw error;
       failures.push(error.message);
     }
   }

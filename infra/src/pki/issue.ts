@@ -1,10 +1,10 @@
 import { existsSync, mkdirSync, realpathSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { CommandError, systemReason } from "../command-line/command-error.ts";
 import { intermediateSigner, pastHalf, relist, revocationListsOf, trustBundleOf } from "./authority.ts";
 import { CLOCK_SKEW_MS, lifeOf, signLeaf } from "./certificates.ts";
 import { distribute } from "./distribute.ts";
 import { privateKeyPem } from "./key-pair.ts";
-import { PkiError, systemReason } from "./pki-error.ts";
 import { activeAuthority, changeIndex, type IssuedCertificate, type PkiIndex, withCertificate } from "./pki-index.ts";
 import type { Place } from "./place.ts";
 import { leafIn, type Staged, stageTlsFiles, type TlsFiles, tlsFiles } from "./tls-folder.ts";
@@ -33,12 +33,12 @@ const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 /**
  * Issues a certificate to a workload and writes it with its key into a folder that has none yet.
  *
- * @throws {PkiError} with nothing changed
+ * @throws {CommandError} with nothing changed
  */
 export async function issue(place: Place, options: IssueOptions): Promise<Issued> {
   const { workload } = options;
   if (!LABEL.test(workload)) {
-    throw new PkiError(`"${workload}" cannot be a workload's name: 1 to 63 of a-z 0-9 and -, as in order-service.`);
+    throw new CommandError(`"${workload}" cannot be a workload's name: 1 to 63 of a-z 0-9 and -, as in order-service.`);
   }
   return changeIndex(place.pki, async (index, commit) => {
     const own = `${workload}.${index.trustDomain}`;
@@ -76,7 +76,7 @@ export async function renew(place: Place, folder: string, options: RenewOptions)
       const certificate = certificateIn(place, index, folder);
       if (!force && certificate.revoked !== undefined) {
         const why = `The certificate of ${certificate.workload} in ${folder} was revoked; renew it with --force if it may have another, or remove the folder.`;
-        throw new PkiError(why);
+        throw new CommandError(why);
       }
       if (!force && !pastHalf(certificate, nowMs)) return { outcome: "not due", certificate };
       const lifeMs = options.lifeMs ?? Date.parse(certificate.to) - Date.parse(certificate.from) - CLOCK_SKEW_MS;
@@ -85,18 +85,19 @@ export async function renew(place: Place, folder: string, options: RenewOptions)
       return { outcome: "renewed", ...(await put(place, index, commit, leaf)) };
     });
   } catch (error) {
-    if (!(error instanceof PkiError)) throw error;
+    if (!(error instanceof CommandError)) throw error;
     return { outcome: "failed", why: error.message };
   }
 }
 
-/** @throws {PkiError} when the folder has no certificate of this PKI */
+/** @throws {CommandError} when the folder has no certificate of this PKI */
 export function certificateIn(place: Place, index: PkiIndex, folder: string): IssuedCertificate {
   const serial = leafIn(folder)?.serialNumber.toLowerCase();
-  if (serial === undefined) throw new PkiError(`${folder} has no tls.crt; issue one into it with: pnpm zt pki issue`);
+  if (serial === undefined)
+    throw new CommandError(`${folder} has no tls.crt; issue one into it with: pnpm zt pki issue`);
   const certificate = index.certificates.find((each) => each.serial === serial);
   if (certificate === undefined) {
-    throw new PkiError(`The certificate in ${folder} was not issued by the PKI in ${place.pki}.`);
+    throw new CommandError(`The certificate in ${folder} was not issued by the PKI in ${place.pki}.`);
   }
   return certificate;
 }
@@ -113,11 +114,11 @@ async function put(
   const life = lifeOf(leaf.lifeMs, nowMs);
   const { intermediate } = authority;
   if (intermediate.revoked !== undefined) {
-    throw new PkiError(`${intermediate.name} is revoked, so nobody lets in what it signs; go on with rotate-ca.`);
+    throw new CommandError(`${intermediate.name} is revoked, so nobody lets in what it signs; go on with rotate-ca.`);
   }
   if (life.toMs > Date.parse(intermediate.to)) {
     const end = intermediate.to.slice(0, 10);
-    throw new PkiError(
+    throw new CommandError(
       `${intermediate.name} ends on ${end}, before the certificate would; ask for less, or rotate-ca.`,
     );
   }
@@ -159,7 +160,7 @@ async function put(
 function freshFolder(path: string): { readonly folder: string; readonly remove: () => void } {
   const taken = tlsFiles.find((name) => existsSync(join(path, name)));
   if (taken !== undefined) {
-    throw new PkiError(`${resolve(path)} has a ${taken} already; renew what is there, or choose another folder.`);
+    throw new CommandError(`${resolve(path)} has a ${taken} already; renew what is there, or choose another folder.`);
   }
   try {
     const made = mkdirSync(path, { recursive: true });
@@ -169,7 +170,7 @@ function freshFolder(path: string): { readonly folder: string; readonly remove: 
       remove: () => made !== undefined && rmSync(made, { recursive: true, force: true }),
     };
   } catch (cause) {
-    throw new PkiError(`${resolve(path)} cannot be made: ${systemReason(cause)}.`, { cause });
+    throw new CommandError(`${resolve(path)} cannot be made: ${systemReason(cause)}.`, { cause });
   }
 }
 
@@ -177,10 +178,14 @@ function checkedDnsName(name: string, own: string, trustDomain: string): string 
   const labels = name.split(".");
   // A wildcard would make the workload the server of every name; digits alone at the end are an IP address.
   if (name.length > 253 || !labels.every((label) => LABEL.test(label)) || /^[0-9]+$/.test(labels.at(-1) ?? "")) {
-    throw new PkiError(`"${name}" cannot be a DNS name here: labels of a-z 0-9 and -, no wildcard and no IP address.`);
+    throw new CommandError(
+      `"${name}" cannot be a DNS name here: labels of a-z 0-9 and -, no wildcard and no IP address.`,
+    );
   }
   if (`.${name}`.endsWith(`.${trustDomain}`) && name !== own) {
-    throw new PkiError(`"${name}" is the name of another workload of ${trustDomain}; issue a certificate to that one.`);
+    throw new CommandError(
+      `"${name}" is the name of another workload of ${trustDomain}; issue a certificate to that one.`,
+    );
   }
   return name;
 }

@@ -3,7 +3,7 @@ import "reflect-metadata";
 import { webcrypto } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { PemConverter } from "@peculiar/x509";
-import { PkiError } from "./pki-error.ts";
+import { CommandError } from "../command-line/command-error.ts";
 
 const algorithm = { name: "ECDSA", namedCurve: "P-256" };
 
@@ -27,17 +27,17 @@ export async function privateKeyPem(key: webcrypto.CryptoKey): Promise<string> {
  * Reads a CA's private key.
  *
  * @param absent - what to say when the file is not there
- * @throws {PkiError} when it is not there, open to others, or no key; never with a word of its content
+ * @throws {CommandError} when it is not there, open to others, or no key; never with a word of its content
  */
 export async function readPrivateKey(path: string, absent: string): Promise<webcrypto.CryptoKey> {
   const mode = statSync(path, { throwIfNoEntry: false })?.mode;
-  if (mode === undefined) throw new PkiError(absent);
-  if ((mode & 0o077) !== 0) throw new PkiError(`${path} is open to others: chmod 600 it.`);
+  if (mode === undefined) throw new CommandError(absent);
+  if ((mode & 0o077) !== 0) throw new CommandError(`${path} is open to others: chmod 600 it.`);
   try {
     const der = PemConverter.decodeFirst(readFileSync(path, "utf8"));
     return await webcrypto.subtle.importKey("pkcs8", der, algorithm, false, ["sign"]);
   } catch {
     // Without its cause, on purpose: what a parser says of a key has no place on a screen.
-    throw new PkiError(`${path} is not a private key as \`zt pki\` writes it; bring back the one that was there.`);
+    throw new CommandError(`${path} is not a private key as \`zt pki\` writes it; bring back the one that was there.`);
   }
 }

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { withLock } from "./lock.ts";
-import { PkiError, systemReason } from "./pki-error.ts";
-import { replaceFile } from "./replace-file.ts";
+import { CommandError, systemReason } from "../command-line/command-error.ts";
+import { withLock } from "../command-line/lock.ts";
+import { replaceFile } from "../command-line/replace-file.ts";
 import type { Revocation, RevocationReason } from "./revocation-list.ts";
 
 /** All that a PKI knows, but for the private keys: one file, so that it changes in one step. */
@@ -59,14 +59,14 @@ const REMEMBERED_MS = 30 * DAY_MS;
 
 const indexFile = (pki: string) => join(pki, "index.json");
 
-/** @throws {PkiError} when the folder is no PKI */
+/** @throws {CommandError} when the folder is no PKI */
 export function readIndex(pki: string): PkiIndex {
   let text: string;
   try {
     text = readFileSync(indexFile(pki), "utf8");
   } catch (cause) {
     const absent = cause instanceof Error && "code" in cause && (cause.code === "ENOENT" || cause.code === "ENOTDIR");
-    throw new PkiError(
+    throw new CommandError(
       absent
         ? `There is no PKI in ${pki}; make one with: pnpm zt pki init --dir ${pki}`
         : `${indexFile(pki)} cannot be read: ${systemReason(cause)}.`,
@@ -74,7 +74,7 @@ export function readIndex(pki: string): PkiIndex {
     );
   }
   const index = parse(text);
-  if (index === undefined) throw new PkiError(`${indexFile(pki)} is damaged; bring back a copy of it.`);
+  if (index === undefined) throw new CommandError(`${indexFile(pki)} is damaged; bring back a copy of it.`);
   return index;
 }
 
@@ -83,7 +83,9 @@ export function writeIndex(pki: string, index: PkiIndex): void {
   try {
     replaceFile(indexFile(pki), `${JSON.stringify(index, null, 2)}\n`, 0o644);
   } catch (cause) {
-    throw new PkiError(`${indexFile(pki)} cannot be written: ${systemReason(cause)}; nothing has changed.`, { cause });
+    throw new CommandError(`${indexFile(pki)} cannot be written: ${systemReason(cause)}; nothing has changed.`, {
+      cause,
+    });
   }
 }
 
@@ -98,7 +100,7 @@ export async function changeIndex<T>(
   work: (index: PkiIndex, commit: (next: PkiIndex) => void) => Promise<T>,
 ): Promise<T> {
   readIndex(pki);
-  return withLock(join(pki, "lock"), () => work(readIndex(pki), (next) => writeIndex(pki, next)));
+  return withLock(join(pki, "lock"), () => work(readIndex(pki), (next) => writeIndex(pki, next)), { what: "the PKI" });
 }
 
 /** The newest certificate of each folder. */
@@ -118,7 +120,7 @@ export function withCertificate(index: PkiIndex, certificate: IssuedCertificate,
 
 export function activeAuthority(index: PkiIndex): Authority {
   const active = index.authorities.find(({ id }) => id === index.active);
-  if (active === undefined) throw new PkiError("The index of the PKI is damaged; bring back a copy of it.");
+  if (active === undefined) throw new CommandError("The index of the PKI is damaged; bring back a copy of it.");
   return active;
 }
 

@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { PkiError, systemReason } from "./pki-error.ts";
-import { replaceFile } from "./replace-file.ts";
+import { CommandError, systemReason } from "../command-line/command-error.ts";
+import { replaceFile } from "../command-line/replace-file.ts";
 
 /** Where a PKI is. */
 export interface Place {
@@ -35,6 +35,6 @@ export function writeKeys(
     replaceFile(rootKeyFile(place, authority), keys.root, 0o600);
     replaceFile(intermediateKeyFile(place, authority), keys.intermediate, 0o600);
   } catch (cause) {
-    throw new PkiError(`The keys cannot be written into ${place.pki}: ${systemReason(cause)}.`, { cause });
+    throw new CommandError(`The keys cannot be written into ${place.pki}: ${systemReason(cause)}.`, { cause });
   }
 }

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
+import { CommandError } from "../command-line/command-error.ts";
 import { relist, revocationListsOf } from "./authority.ts";
 import { type Distributed, distribute, writeTlsFiles } from "./distribute.ts";
-import { PkiError } from "./pki-error.ts";
 import { changeIndex, type PkiIndex } from "./pki-index.ts";
 import type { Place } from "./place.ts";
 
@@ -25,7 +25,7 @@ export async function reissueLists(
         writeTlsFiles(folder, { "ca.crl": revocationListsOf(index) });
         written.push(folder);
       } catch (error) {
-        if (!(error instanceof PkiError)) throw error;
+        if (!(error instanceof CommandError)) throw error;
         failures.push(error.message);
       }
     }

@@ -1,8 +1,8 @@
 import { existsSync, realpathSync } from "node:fs";
+import { CommandError } from "../command-line/command-error.ts";
 import { relist, withIntermediateList, withRootList } from "./authority.ts";
 import { type Distributed, distribute } from "./distribute.ts";
 import { certificateIn } from "./issue.ts";
-import { PkiError } from "./pki-error.ts";
 import { type Authority, changeIndex, type PkiIndex } from "./pki-index.ts";
 import type { Place } from "./place.ts";
 import type { RevocationReason } from "./revocation-list.ts";
@@ -18,7 +18,7 @@ export interface Revocations extends Distributed {
  * Revokes a certificate by its serial number, or all that a folder has had and that are still good: whoever has read the folder has
  * them all. Then writes the new list into every folder. Revoking again only writes the list again.
  *
- * @throws {PkiError} when there is no such certificate, or a key is missing
+ * @throws {CommandError} when there is no such certificate, or a key is missing
  */
 export async function revoke(
   place: Place,
@@ -56,12 +56,12 @@ export async function revoke(
 function serialsOf(place: Place, index: PkiIndex, what: string, nowMs: number): readonly string[] {
   const serial = what.replaceAll(":", "").toLowerCase();
   if (index.authorities.some(({ root }) => root.serial === serial)) {
-    throw new PkiError("A root cannot be revoked, since nobody is above it; replace it with rotate-ca.");
+    throw new CommandError("A root cannot be revoked, since nobody is above it; replace it with rotate-ca.");
   }
   const known = [...index.authorities.map(({ intermediate }) => intermediate), ...index.certificates];
   if (known.some((each) => each.serial === serial)) return [serial];
   if (!existsSync(what)) {
-    throw new PkiError(`"${what}" is neither a serial number of the PKI in ${place.pki} nor a folder.`);
+    throw new CommandError(`"${what}" is neither a serial number of the PKI in ${place.pki} nor a folder.`);
   }
   const current = certificateIn(place, index, what);
   const folder = realpathSync(what);

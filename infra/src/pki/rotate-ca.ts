@@ -1,8 +1,8 @@
 import { rmSync } from "node:fs";
+import { CommandError } from "../command-line/command-error.ts";
 import { newAuthority, relist } from "./authority.ts";
 import { type Distributed, distribute, foldersInUse } from "./distribute.ts";
 import { type Renewal, renew } from "./issue.ts";
-import { PkiError } from "./pki-error.ts";
 import { type Authority, certificatesInUse, changeIndex, type PkiIndex } from "./pki-index.ts";
 import { intermediateKeyFile, type Place, rootKeyFile } from "./place.ts";
 
@@ -17,7 +17,7 @@ export async function beginRotation(
   return changeIndex(place.pki, async (index, commit) => {
     if (index.authorities.length > 1) {
       const step = index.active === newestId(index) ? "--finish" : "--reissue";
-      throw new PkiError(`A rotation is on its way; go on with: pnpm zt pki rotate-ca ${step} --dir ${place.pki}`);
+      throw new CommandError(`A rotation is on its way; go on with: pnpm zt pki rotate-ca ${step} --dir ${place.pki}`);
     }
     const authority = await newAuthority(place, { id: newestId(index) + 1, trustDomain: index.trustDomain, nowMs });
     const listed = await relist(place, index, nowMs, "due");
@@ -44,7 +44,7 @@ export async function reissue(place: Place, nowMs: number): Promise<readonly Rei
     if (index.active !== id) {
       // Who does not have the new root would refuse those who have a certificate of it.
       const { failures } = distribute(index);
-      if (failures.length > 0) throw new PkiError(`${failures.join(" ")} Every folder needs the new root first.`);
+      if (failures.length > 0) throw new CommandError(`${failures.join(" ")} Every folder needs the new root first.`);
       commit({ ...index, active: id });
     }
     const inUse = certificatesInUse(index);
@@ -62,7 +62,7 @@ export async function reissue(place: Place, nowMs: number): Promise<readonly Rei
  * Step 3: takes the old root out of every folder, and deletes the old keys.
  *
  * @param options.force - though certificates of the old CA are still good
- * @throws {PkiError} naming the workloads that would be shut out
+ * @throws {CommandError} naming the workloads that would be shut out
  */
 export async function finishRotation(
   place: Place,
@@ -71,14 +71,16 @@ export async function finishRotation(
   return changeIndex(place.pki, async (index, commit) => {
     refuseWithoutRotation(place, index);
     if (index.active !== newestId(index)) {
-      throw new PkiError(`First give everybody a new certificate: pnpm zt pki rotate-ca --reissue --dir ${place.pki}`);
+      throw new CommandError(
+        `First give everybody a new certificate: pnpm zt pki rotate-ca --reissue --dir ${place.pki}`,
+      );
     }
     const late = [...certificatesInUse(index).values()].filter(
       ({ authority, revoked, to }) => authority !== index.active && revoked === undefined && Date.parse(to) > nowMs,
     );
     if (late.length > 0 && !force) {
       const who = late.map(({ workload, folder }) => `${workload} in ${folder}`).join(", ");
-      throw new PkiError(
+      throw new CommandError(
         `Certificates of the old CA are in use and would be refused: ${who}; run rotate-ca --reissue, or add --force.`,
       );
     }
@@ -100,5 +102,5 @@ function newestId(index: PkiIndex): number {
 
 function refuseWithoutRotation(place: Place, index: PkiIndex): void {
   if (index.authorities.length > 1) return;
-  throw new PkiError(`No rotation is on its way; begin one with: pnpm zt pki rotate-ca --dir ${place.pki}`);
+  throw new CommandError(`No rotation is on its way; begin one with: pnpm zt pki rotate-ca --dir ${place.pki}`);
 }

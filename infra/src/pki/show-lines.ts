@@ -1,5 +1,5 @@
+import { columns, minute, roughly } from "../command-line/table.ts";
 import type { Shown, ShownPki } from "./show.ts";
-import { columns, minute, roughly } from "./table.ts";
 
 /** A PKI as people read it. */
 export function pkiLines({ trustDomain, authorities, certificates }: ShownPki): readonly string[] {

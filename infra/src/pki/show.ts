@@ -1,6 +1,6 @@
 import { X509Certificate } from "node:crypto";
+import { CommandError } from "../command-line/command-error.ts";
 import { pastHalf } from "./authority.ts";
-import { PkiError } from "./pki-error.ts";
 import { type CaRecord, certificatesInUse, type IssuedCertificate, type PkiIndex } from "./pki-index.ts";
 import { revokedSerials } from "./revocation-list.ts";
 import { readTlsFiles } from "./tls-folder.ts";
@@ -76,12 +76,12 @@ export function showPki(index: PkiIndex, options: { readonly all: boolean; reado
 /** What a TLS folder says of itself, without its PKI. */
 export function showFolder(folder: string, nowMs: number): Shown {
   const files = readTlsFiles(folder);
-  if (files["tls.crt"] === undefined) throw new PkiError(`${folder} has no tls.crt.`);
+  if (files["tls.crt"] === undefined) throw new CommandError(`${folder} has no tls.crt.`);
   let leaf: X509Certificate;
   try {
     leaf = new X509Certificate(files["tls.crt"]);
   } catch {
-    throw new PkiError(`${folder} has a tls.crt that is not a certificate in PEM.`);
+    throw new CommandError(`${folder} has a tls.crt that is not a certificate in PEM.`);
   }
   const serial = leaf.serialNumber.toLowerCase();
   const dates = { from: leaf.validFromDate.toISOString(), to: leaf.validToDate.toISOString() };

@@ -13,8 +13,8 @@ import {
   symlinkSync,
 } from "node:fs";
 import { join } from "node:path";
-import { PkiError, systemReason } from "./pki-error.ts";
-import { syncFolder, writeDurably } from "./replace-file.ts";
+import { CommandError, systemReason } from "../command-line/command-error.ts";
+import { syncFolder, writeDurably } from "../command-line/replace-file.ts";
 
 /** The files of a workload: leaf and intermediate, its private key, the roots it trusts, a revocation list of each CA. */
 export const tlsFiles = ["ca.crt", "ca.crl", "tls.key", "tls.crt"] as const;
@@ -37,7 +37,7 @@ const VERSION = /^\.\.v-[0-9a-f]{16}$/;
  * long as a crash lasts; changing one link shows the old four, then the new four. Files that are not named stay as they are;
  * plain files of that name become links first, with the same content.
  *
- * @throws {PkiError} naming the folder, which then shows what it showed before
+ * @throws {CommandError} naming the folder, which then shows what it showed before
  */
 export function stageTlsFiles(folder: string, files: TlsFiles): Staged {
   try {
@@ -60,7 +60,7 @@ export function readTlsFiles(folder: string): TlsFiles {
       return [[name, readFileSync(join(folder, name), "utf8")]];
     } catch (cause) {
       if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return [];
-      throw new PkiError(`${join(folder, name)} cannot be read: ${systemReason(cause)}.`, { cause });
+      throw new CommandError(`${join(folder, name)} cannot be read: ${systemReason(cause)}.`, { cause });
     }
   };
   return Object.fromEntries(tlsFiles.flatMap(read));
@@ -73,7 +73,7 @@ export function leafIn(folder: string): X509Certificate | undefined {
   try {
     return new X509Certificate(pem);
   } catch {
-    throw new PkiError(`${join(folder, "tls.crt")} is not a certificate in PEM.`);
+    throw new CommandError(`${join(folder, "tls.crt")} is not a certificate in PEM.`);
   }
 }
 
@@ -143,7 +143,7 @@ function attempt(folder: string, work: () => void): void {
   }
 }
 
-function unwritable(folder: string, cause: unknown): PkiError {
-  if (cause instanceof PkiError) return cause;
-  return new PkiError(`${folder} cannot be written: ${systemReason(cause)}.`, { cause });
+function unwritable(folder: string, cause: unknown): CommandError {
+  if (cause instanceof CommandError) return cause;
+  return new CommandError(`${folder} cannot be written: ${systemReason(cause)}.`, { cause });
 }

@@ -46,7 +46,7 @@ test("the examples are 120 lines, and each credential lets its client in", async
   write("api-keys.json", {
     keys: [{ id: key.id, client: "by-key", audience, scopes: ["greet"], secrets: [{ sha256: key.sha256 }] }],
   });
-  write("kek", kek);
+  write("kek", kek.expose());
   write(
     "signing-keys.json",
     sealSigningKeys([{ ...signing, client: "by-signature", audience, scopes: ["greet"] }], kek),
@@ -68,7 +68,11 @@ test("the examples are 120 lines, and each credential lets its client in", async
         token: () => tokens.sign({ aud: audience, sub: "by-token", client_id: "by-token", scope: "greet", cnf }),
       };
     };
-    const secrets = { key: key.key, tokens: token("caller"), signing: { keyId: signing.id, secret: signing.secret } };
+    const secrets = {
+      key: key.key.expose(),
+      tokens: token("caller"),
+      signing: { keyId: signing.id, secret: signing.secret.expose() },
+    };
     const target = `127.0.0.1:${server.port}`;
     expect(await callAll(join(folder, "caller"), target, secrets)).toEqual([
       "by-grant",

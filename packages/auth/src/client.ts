@@ -1,11 +1,10 @@
 export { type ApiKeyOptions, apiKey } from "./api-key/client.ts";
 export { type BearerOptions, bearer } from "./bearer/client.ts";
-export {
-  type ClientCredentialsOptions,
-  clientCredentials,
-  type TokenSource,
-  TokenUnavailable,
-} from "./bearer/token-source.ts";
+export type { ClientAssertion } from "./bearer/client-assertion.ts";
+export { TokenUnavailable } from "./bearer/held-token.ts";
+export type { ClientCredentialsOptions } from "./bearer/token-request.ts";
+export { clientCredentials, type TokenSource } from "./bearer/token-source.ts";
 export { type AuthenticatedChannels, type ConnectOptions, connect } from "./connect.ts";
 export { type HmacOptions, hmac } from "./hmac/client.ts";
 export type { AttemptFacts, PresentedRefusal, Presenter } from "./presenter.ts";
+export { Secret } from "./secret.ts";

@@ -27,7 +27,12 @@ export interface AuthenticatedChannels {
 
 /**
  * Makes every call over these channels present credentials: per attempt, so that a retry has a fresh nonce, and below
- * everything that a call can be given, so that no option of a call takes them off.
+ * everything that a call can be given, so that no option of a call takes them off. No credential is asked for before the
+ * server has shown that it is the expected one.
+ *
+ * A call that is refused for a credential which can be mended (an expired token, a wrong clock) is made once more by itself
+ * and within its deadline, where that is safe: it has one request message, its handler has not been called, and nothing has
+ * come back. After any other refusal with UNAUTHENTICATED the next call presents what has been mended.
  *
  * @param options - the channels and the credentials
  * @throws TypeError when the channels are not mutual TLS, or two credentials set the same metadata

@@ -1,31 +1,52 @@
 import type { Credential } from "./gen/zerotrust/auth/v1/policy_pb.ts";
 import { nameOf } from "./policy.ts";
 
+declare const harmless: unique symbol;
+
+/** Text that `printable` made harmless: what a caller controls cannot stand in a {@link DecisionEvent} in any other form. */
+export type Printable = string & { readonly [harmless]: true };
+
+/**
+ * How a call was decided, or what became of it after.
+ *
+ * `abandoned`: it ended before it was decided; `failed`: it was let in, and its handler threw into us; `ended`: it was let in,
+ * and cut short since it would not be any more; `would-refuse` and `would-end`: in shadow mode, what would have been done.
+ */
+export type DecisionOutcome = "allowed" | "refused" | "abandoned" | "failed" | "ended" | "would-refuse" | "would-end";
+
 /** One decision, as the decision log gets it: no secret, no token, no message body. */
 export interface DecisionEvent {
   readonly time: Date;
-  /** The full method name, made printable. */
+  /** The full method name. */
+  readonly method: Printable;
+  readonly outcome: DecisionOutcome;
+  /** In shadow mode, in which every call is let in. */
+  readonly shadow?: true;
+  /** The name of the `Reason`, where refused or ended. */
+  readonly reason?: Printable;
+  /** Why, in words for the operator; never sent to the caller. */
+  readonly cause?: Printable;
+  /** The SPIFFE ID of the peer. */
+  readonly peer?: Printable;
+  /** Base64url SHA-256 of the peer's certificate. */
+  readonly certificate?: Printable;
+  readonly client?: Printable;
+  /** The kinds of credentials that were presented and looked at. */
+  readonly credentials: readonly Printable[];
+  /** Ids of keys and tokens (`jti`); never the key or token itself. */
+  readonly credentialIds: readonly Printable[];
+  /** The rule that let the call in: `MTLS+BEARER write:payments`. */
+  readonly rule?: Printable;
+  readonly latencyMs: number;
+}
+
+/** One decision as numbers for metrics: nothing in it that a caller could multiply. */
+export interface DecisionMeasure {
+  /** The full name of a method that has a policy; `unregistered` for any other. */
   readonly method: string;
-  /**
-   * `abandoned`: the call ended before it was decided; `failed`: it was let in, and its handler threw into us; `ended`: it was
-   * let in, and cut short since it would not be any more.
-   */
-  readonly outcome: "allowed" | "refused" | "abandoned" | "failed" | "ended";
+  readonly outcome: DecisionOutcome;
   /** The name of the `Reason`, where refused or ended. */
   readonly reason?: string;
-  /** Why, in words for the operator; never sent to the caller. */
-  readonly cause?: string;
-  /** The SPIFFE ID of the peer. */
-  readonly peer?: string;
-  /** Base64url SHA-256 of the peer's certificate. */
-  readonly certificate?: string;
-  readonly client?: string;
-  /** The kinds of credentials that were presented and looked at. */
-  readonly credentials: readonly string[];
-  /** Ids of keys and tokens (`jti`), made printable; never the key or token itself. */
-  readonly credentialIds: readonly string[];
-  /** The rule that let the call in: `MTLS+BEARER write:payments`. */
-  readonly rule?: string;
   readonly latencyMs: number;
 }
 
@@ -33,15 +54,15 @@ export interface DecisionEvent {
 const maxTextLength = 256;
 
 /** Makes caller-controlled text harmless in a log: printable ASCII alone, and not too much of it. */
-export function printable(text: string): string {
+export function printable(text: string): Printable {
   const clean = text.slice(0, maxTextLength).replace(/[^\x20-\x7e]/g, "?");
-  return text.length > maxTextLength ? `${clean}…` : clean;
+  return (text.length > maxTextLength ? `${clean}...` : clean) as Printable;
 }
 
 /** A rule in one line. */
 export function describeRule(rule: {
   readonly credentials: readonly Credential[];
   readonly scopes: readonly string[];
-}): string {
-  return [rule.credentials.map(nameOf).join("+"), ...rule.scopes].join(" ");
+}): Printable {
+  return printable([rule.credentials.map(nameOf).join("+"), ...rule.scopes].join(" "));
 }

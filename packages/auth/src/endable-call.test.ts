@@ -1,7 +1,17 @@
 import { promisify } from "node:util";
-import { Client, credentials, Server, ServerCredentials, type ServerDuplexStream, status } from "@grpc/grpc-js";
+import {
+  Client,
+  credentials,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServiceError,
+  status,
+} from "@grpc/grpc-js";
 import { expect, test } from "vitest";
 import { EndableCall } from "./endable-call.ts";
+import { Reason } from "./gen/zerotrust/auth/v1/policy_pb.ts";
+import { reasonOf, refusal } from "./refusal.ts";
 
 const path = "/test.Chat/Chat";
 const bytes = (value: Buffer): Buffer => value;
@@ -47,4 +57,20 @@ test("tells the handler once that its call was ended, and the caller why", async
   // All that grpc-js has to say of the call has been said when its connection is closed.
   await promisify(server.tryShutdown.bind(server))();
   expect(heard).toBe(1);
+});
+
+test("a refusal that a handler passes on from a call of its own is none of this call", async () => {
+  const server = new Server({ interceptors: [(_method, wire) => new EndableCall(wire, {})] });
+  const passedOn = refusal(Reason.CREDENTIAL_INVALID, 0);
+  passedOn.metadata.set("x-trailer", "kept");
+  server.addService(chat, { Chat: (call: ServerDuplexStream<Buffer, Buffer>) => call.emit("error", passedOn) });
+  const port = await promisify(server.bindAsync.bind(server))("127.0.0.1:0", ServerCredentials.createInsecure());
+  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+  const call = client.makeBidiStreamRequest(path, bytes, bytes);
+  const error = await new Promise<ServiceError>((resolve) => call.on("error", resolve));
+  expect(error).toMatchObject({ code: status.UNAUTHENTICATED, details: passedOn.details });
+  expect(reasonOf(error)).toBeUndefined();
+  expect(error.metadata.get("x-trailer")).toEqual(["kept"]);
+  client.close();
+  await promisify(server.tryShutdown.bind(server))();
 });

@@ -1,5 +1,7 @@
 import { ServerInterceptingCall, type ServerInterceptingCallInterface, type ServerListener } from "@grpc/grpc-js";
 
+import { withoutRefusal } from "./refusal.ts";
+
 type PartialStatusObject = Parameters<ServerInterceptingCallInterface["sendStatus"]>[0];
 type InnerListener = Parameters<ServerInterceptingCallInterface["start"]>[0];
 
@@ -23,6 +25,11 @@ export class EndableCall extends ServerInterceptingCall {
     this.#wire.sendStatus(status);
     // At once: a caller that does not read keeps the status, and with it grpc-js's own word to the handler, waiting.
     this.#handler?.onCancel();
+  }
+
+  /** The handler's own word: it may have acted, so what it says must not look like a refusal that may be tried again. */
+  override sendStatus(status: PartialStatusObject): void {
+    super.sendStatus(withoutRefusal(status));
   }
 
   override start(handler: InnerListener): void {

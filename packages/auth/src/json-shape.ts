@@ -44,7 +44,10 @@ export function texts(value: JsonObject, key: string, where: string): readonly s
 /** A point in time as milliseconds since 1970; undefined where the key is absent. */
 export function time(value: JsonObject, key: string, where: string): number | undefined {
   if (value[key] === undefined) return undefined;
-  const at = Date.parse(text(value, key, where, /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z$/));
-  if (Number.isNaN(at)) throw new JsonShapeError(`${where} has a ${JSON.stringify(key)} that is no time`);
+  const written = text(value, key, where, /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z$/);
+  const at = Date.parse(written);
+  // `Date` takes the 30th of February for the 2nd of March.
+  if (Number.isNaN(at) || !new Date(at).toISOString().startsWith(written.slice(0, 19)))
+    throw new JsonShapeError(`${where} has a ${JSON.stringify(key)} that is no time`);
   return at;
 }

@@ -1,15 +1,47 @@
+import { readClock } from "./clock.ts";
+
 /** How often a call that was let in is judged again, in milliseconds. */
-const recheckMs = 1_000;
+export const recheckMs = 1_000;
+
+/** How many calls are judged before others get the processor, so that ten thousand of them hold nobody up. */
+const sliceLength = 250;
+
+/** What all calls of one round are judged by. */
+export interface Round {
+  /** When, by a clock that nobody sets: milliseconds since some point in time. */
+  readonly atMs: number;
+  /** Milliseconds since 1970; undefined while the clock is broken. */
+  readonly nowMs: number | undefined;
+  /** What the grants' source gave; undefined where it threw. */
+  readonly grants: unknown;
+}
 
 /** Something that was let in, and may have to go before it ends by itself. */
 export interface OpenCall {
-  recheck(): void;
+  /** Must not throw. */
+  recheck(round: Round): void;
 }
 
 /** The calls that run: each is judged again every second, since a stream may outlive what it was let in for. */
 export class OpenCalls {
   readonly #calls = new Set<OpenCall>();
+  readonly #now: () => number;
+  readonly #grants: () => unknown;
   #timer: NodeJS.Timeout | undefined;
+  #isRunning = false;
+
+  /**
+   * @param now - milliseconds since 1970
+   * @param grants - the grants as they are now
+   */
+  constructor(now: () => number, grants: () => unknown) {
+    this.#now = now;
+    this.#grants = grants;
+  }
+
+  get size(): number {
+    return this.#calls.size;
+  }
 
   add(call: OpenCall): void {
     this.#calls.add(call);
@@ -24,6 +56,29 @@ export class OpenCalls {
   }
 
   #recheck(): void {
-    for (const call of this.#calls) call.recheck();
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    const round = {
+      atMs: performance.now(),
+      nowMs: orUndefined(() => readClock(this.#now)),
+      grants: orUndefined(this.#grants),
+    };
+    this.#judge([...this.#calls], round);
+  }
+
+  #judge(calls: readonly OpenCall[], round: Round): void {
+    for (const call of calls.slice(0, sliceLength)) {
+      if (this.#calls.has(call)) call.recheck(round);
+    }
+    if (calls.length > sliceLength) setImmediate(() => this.#judge(calls.slice(sliceLength), round));
+    else this.#isRunning = false;
+  }
+}
+
+function orUndefined<T>(ask: () => T): T | undefined {
+  try {
+    return ask();
+  } catch {
+    return undefined;
   }
 }

@@ -1,4 +1,5 @@
 import { type DescMethod, type DescService, getOption, hasOption } from "@bufbuild/protobuf";
+import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import type { ServiceDefinition } from "@grpc/grpc-js";
 import { Credential, policy as policyOption } from "./gen/zerotrust/auth/v1/policy_pb.ts";
 
@@ -14,6 +15,8 @@ export interface MethodPolicy {
   /** The full method name as it goes over the wire: `/package.Service/Method`. */
   readonly path: string;
   readonly requestStream: boolean;
+  /** False only where the method says so: `option idempotency_level = NO_SIDE_EFFECTS`. */
+  readonly hasSideEffects: boolean;
   readonly rules: readonly Rule[];
 }
 
@@ -36,6 +39,7 @@ export function policyOf(service: DescService): ServicePolicy {
   return service.methods.map((method) => ({
     path: pathOf(method),
     requestStream: streamsRequests(method),
+    hasSideEffects: hasSideEffects(method),
     rules: hasOption(method, policyOption) ? getOption(method, policyOption).rules : [],
   }));
 }
@@ -45,8 +49,22 @@ export type MethodRules<S extends DescService | ServiceDefinition> = S extends D
   ? { readonly [M in keyof S["method"]]: readonly Rule[] }
   : { readonly [M in keyof S]: readonly Rule[] };
 
+/** Refuses to compile what would be open to nobody or to anybody, and names that there is no method for. */
+type Demanding<M, Known> = {
+  readonly [K in keyof M]: K extends keyof Known
+    ? M[K] extends readonly []
+      ? "a method needs a rule"
+      : {
+          readonly [R in keyof M[K]]: M[K][R] extends { readonly credentials: readonly [] }
+            ? "a rule needs a credential"
+            : M[K][R];
+        }
+    : "there is no such method";
+};
+
 /**
- * Writes down the policies of a service whose .proto carries none; leaving a method out does not compile.
+ * Writes down the policies of a service whose .proto carries none; leaving a method out does not compile, nor does an
+ * empty list of rules or of credentials.
  *
  * @param service - a protobuf-es descriptor, or the definition that any other generator made for grpc-js
  * @param methods - the rules of each method, under the name that the descriptor or definition gives it
@@ -60,16 +78,16 @@ export type MethodRules<S extends DescService | ServiceDefinition> = S extends D
  *   definePolicy(service, { Check: [{ credentials: [Credential.MTLS], scopes: [] }] });
  * ```
  */
-export function definePolicy<S extends DescService | ServiceDefinition>(
+export function definePolicy<S extends DescService | ServiceDefinition, const M extends MethodRules<S>>(
   service: S,
-  methods: MethodRules<S>,
+  methods: M & Demanding<M, MethodRules<S>>,
 ): ServicePolicy {
-  const entries = new Map<string, readonly Rule[]>(Object.entries(methods));
-  const policies = methodsOf(service).map(({ key, path, requestStream }) => {
+  const entries = new Map<string, readonly Rule[]>(Object.entries<readonly Rule[]>(methods));
+  const policies = methodsOf(service).map(({ key, ...method }) => {
     const rules = entries.get(key);
-    if (rules === undefined) throw new PolicyError(`${path} has no policy: add rules for "${key}".`);
+    if (rules === undefined) throw new PolicyError(`${method.path} has no policy: add rules for "${key}".`);
     entries.delete(key);
-    return { path, requestStream, rules };
+    return { ...method, rules };
   });
   for (const key of entries.keys()) throw new PolicyError(`There is no method "${key}" to have a policy.`);
   return policies;
@@ -98,6 +116,8 @@ export function checkPolicy(policy: ServicePolicy, verified: ReadonlySet<Credent
 
 function problemOf(rule: Rule, requestStream: boolean, verified: ReadonlySet<Credential>): string | undefined {
   const { credentials, scopes } = rule;
+  if (![credentials, scopes].every((list) => Array.isArray(list)))
+    return "has a rule whose credentials or scopes are no list";
   if (credentials.length === 0) return "has a rule without credentials, which would be open to anybody";
   if (new Set(credentials).size !== credentials.length) return "names a credential twice in one rule";
   for (const credential of credentials) {
@@ -122,17 +142,25 @@ export function nameOf(credential: Credential): string | undefined {
   return Object.entries(Credential).find(([, value]) => value === credential)?.[0];
 }
 
-interface Method {
+interface Method extends Omit<MethodPolicy, "rules"> {
   readonly key: string;
-  readonly path: string;
-  readonly requestStream: boolean;
 }
 
 function methodsOf(service: DescService | ServiceDefinition): Method[] {
   if (isDescService(service)) {
-    return service.methods.map((m) => ({ key: m.localName, path: pathOf(m), requestStream: streamsRequests(m) }));
+    return service.methods.map((method) => ({
+      key: method.localName,
+      path: pathOf(method),
+      requestStream: streamsRequests(method),
+      hasSideEffects: hasSideEffects(method),
+    }));
   }
-  return Object.entries(service).map(([key, { path, requestStream }]) => ({ key, path, requestStream }));
+  return Object.entries(service).map(([key, method]) => ({
+    key,
+    path: method.path,
+    requestStream: method.requestStream,
+    hasSideEffects: !saysNoSideEffects(method),
+  }));
 }
 
 function isDescService(service: DescService | ServiceDefinition): service is DescService {
@@ -145,4 +173,19 @@ function pathOf(method: DescMethod): string {
 
 function streamsRequests(method: DescMethod): boolean {
   return method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming";
+}
+
+function hasSideEffects(method: DescMethod): boolean {
+  return method.idempotency !== MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
+}
+
+/** Definitions of proto-loader carry the method's options, which the types of grpc-js do not know. */
+function saysNoSideEffects(method: object): boolean {
+  const options: unknown = "options" in method ? method.options : undefined;
+  return (
+    typeof options === "object" &&
+    options !== null &&
+    "idempotency_level" in options &&
+    options.idempotency_level === "NO_SIDE_EFFECTS"
+  );
 }

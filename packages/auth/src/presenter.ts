@@ -19,19 +19,19 @@ export interface Presenter {
   present(attempt: AttemptFacts): Promise<Readonly<Record<string, string>>>;
   /**
    * Hears that a server did not know the caller, and mends what it can for the next attempt: a token that is fresh, a clock that
-   * agrees with the server's.
+   * agrees with the server's. It is asked at most twice a call, and what it throws mends nothing.
    *
    * @returns whether another attempt would present something else
    */
   refused?(refusal: PresentedRefusal): boolean;
 }
 
-/** A call that was refused with UNAUTHENTICATED before its handler saw it. */
+/** A call that was refused with UNAUTHENTICATED, or was ended with it while it ran. */
 export interface PresentedRefusal {
   /** The name of the `Reason`; undefined where the server gave none. */
   readonly reason: string | undefined;
   /** The server's clock, Unix seconds, where it told it. */
   readonly serverTimeSeconds: number | undefined;
-  /** What this presenter gave for the attempt. */
+  /** What this presenter gave for the attempt; for the last one, where several were under way. */
   readonly presented: Readonly<Record<string, string>>;
 }

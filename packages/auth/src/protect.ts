@@ -1,8 +1,11 @@
 import type { ServerInterceptor } from "@grpc/grpc-js";
-import { Attempt, type GuardOptions } from "./attempt.ts";
+import { Attempt } from "./attempt.ts";
+import type { Guard } from "./gate.ts";
 import { Credential } from "./gen/zerotrust/auth/v1/policy_pb.ts";
+import type { GuardOptions } from "./guard-options.ts";
 import { OpenCalls } from "./open-calls.ts";
 import { checkPolicy, type MethodPolicy, PolicyError, type ServicePolicy } from "./policy.ts";
+import { unsafeShadowMode } from "./shadow-mode.ts";
 import { decoderOf } from "./wire-bytes.ts";
 
 /** All that `protect()` needs to know. */
@@ -13,11 +16,13 @@ export interface ProtectOptions extends GuardOptions {
 
 /**
  * Makes the server interceptor that lets a call in or refuses it: peer, then credentials, then scopes, then the
- * signature over the message, and only then does the handler see anything. What cannot be checked is refused. A call whose
- * peer is not trusted any more (its certificate expired or was revoked) is ended with UNAUTHENTICATED within a second.
+ * signature over the message, and only then does the handler see anything. What cannot be checked is refused. A call that would
+ * not be let in any more (its certificate, key or token expired or was revoked, its grants were withdrawn) is ended within
+ * seconds, whatever its kind; where that cannot be checked, within 30 s.
  *
  * @param options - trust domain, policies, grants, verifiers and the decision log
  * @throws PolicyError for a policy that nobody or anybody could meet, naming the method
+ * @throws RangeError for a `decisionTimeoutMs` that is no such time
  * @example
  * ```ts
  * import { Server, type ServiceDefinition } from "@grpc/grpc-js";
@@ -35,12 +40,35 @@ export interface ProtectOptions extends GuardOptions {
  */
 export function protect(options: ProtectOptions): ServerInterceptor {
   const policies = indexPolicies(options);
-  const open = new OpenCalls();
+  const { now = Date.now, grants, decisionTimeoutMs = 500 } = options;
+  if (!(decisionTimeoutMs > 0 && decisionTimeoutMs <= maxDecisionTimeoutMs)) {
+    throw new RangeError(`decisionTimeoutMs is more than 0 and at most ${maxDecisionTimeoutMs} ms.`);
+  }
+  const guard: Guard = {
+    options,
+    open: new OpenCalls(now, () => grants.current()),
+    hiddenKeys: [...claimedIdentities, ...options.credentials.flatMap((verifier) => verifier.metadataKeys)],
+    timeoutMs: decisionTimeoutMs,
+    // oxlint-disable-next-line typescript/no-deprecated -- this is where it is obeyed
+    isShadow: options[unsafeShadowMode] === true,
+  };
+  if (guard.isShadow) {
+    process.emitWarning("protect() is in shadow mode: it lets every call in, whoever sends it.", {
+      type: "SecurityWarning",
+      code: "ZERO_TRUST_SHADOW_MODE",
+    });
+  }
   return function protectCall({ path, requestDeserialize }, nextCall) {
     const method = { path, policy: policies.get(path), decode: decoderOf(requestDeserialize) };
-    return new Attempt(options, open, method, nextCall).call;
+    return new Attempt(guard, method, nextCall).call;
   };
 }
+
+/** Metadata with which proxies vouch for a caller. Nobody vouches here, so no handler gets to see it. */
+const claimedIdentities = ["x-client-cn", "x-client-verify", "x-forwarded-client-cert", "x-forwarded-for"];
+
+/** Nobody waits longer for a decision than for a call. */
+const maxDecisionTimeoutMs = 30_000;
 
 function indexPolicies({ policies, credentials }: ProtectOptions): ReadonlyMap<string, MethodPolicy> {
   const kinds = credentials.map((verifier) => verifier.credential);

@@ -83,6 +83,19 @@ export function serverTimeOf(error: { readonly metadata?: Metadata | undefined }
   return seconds !== undefined && /^[0-9]{1,12}$/.test(seconds) ? Number(seconds) : undefined;
 }
 
+/**
+ * What a handler answers when it passes on the error of a call of its own: another server's refusal is not one of this call.
+ *
+ * @returns the status without the details of a refusal; its code and sentence stay
+ */
+export function withoutRefusal<S extends { readonly metadata?: Metadata | null | undefined }>(answer: S): S {
+  const { metadata } = answer;
+  if (metadata === null || metadata === undefined || errorInfoOf({ metadata }) === undefined) return answer;
+  const rest = metadata.clone();
+  rest.remove("grpc-status-details-bin");
+  return { ...answer, metadata: rest };
+}
+
 /** Whether the refused call had been let in before: then it may have taken effect, and nothing may send it again by itself. */
 export function wasLetIn(error: { readonly metadata?: Metadata | undefined }): boolean {
   return errorInfoOf(error)?.metadata["ended"] !== undefined;

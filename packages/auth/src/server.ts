@@ -1,10 +1,19 @@
 export type { ApiKeyMode } from "./api-key/format.ts";
 export type { ApiKeyRecord, ApiKeySource } from "./api-key/records.ts";
 export { type ApiKeyOptions, apiKey } from "./api-key/server.ts";
-export { type JwksOptions, jwks, type KeySet } from "./bearer/jwks.ts";
-export { type BearerOptions, bearer, type TokenAlgorithm } from "./bearer/server.ts";
+export type { ApiKeyUse } from "./api-key/use-sampler.ts";
+export { type JwksOptions, jwks } from "./bearer/jwks.ts";
+export { type KeySet, KeysUnavailable, type TokenAlgorithm, type VerificationKey } from "./bearer/key-set.ts";
+export { type BearerOptions, bearer } from "./bearer/server.ts";
+export {
+  type RevocableToken,
+  RevocationsUnavailable,
+  type TokenRevocations,
+  type TokenRevocationsOptions,
+  tokenRevocations,
+} from "./bearer/token-revocations.ts";
 export type { Grant } from "./decision.ts";
-export type { DecisionEvent } from "./decision-event.ts";
+export type { DecisionEvent, DecisionMeasure, DecisionOutcome, Printable } from "./decision-event.ts";
 export { type GrantSource, type Grants, parseGrants } from "./grants.ts";
 export { type KeySource, type SigningKey, signingSecret } from "./hmac/keys.ts";
 export {
@@ -14,8 +23,12 @@ export {
   type NonceStore,
   type NonceUse,
   type NonceVerdict,
+  type NonceWindow,
 } from "./hmac/nonces.ts";
 export { type HmacOptions, hmac } from "./hmac/server.ts";
+export type { KeyRecord } from "./key-record.ts";
 export { type ProtectOptions, protect } from "./protect.ts";
+// oxlint-disable-next-line typescript/no-deprecated -- for the days of adoption
+export { unsafeShadowMode } from "./shadow-mode.ts";
 export type { MetadataVerifier, SignatureVerifier, Verifier } from "./verifier.ts";
 export { wireBytes } from "./wire-bytes.ts";

@@ -53,8 +53,12 @@ export interface SignatureVerifier {
 export interface PendingSignature {
   /** Compares the signature with one over these bytes. */
   check(message: Uint8Array): Finding;
-  /** Uses up the nonce; undefined when this was its first use. */
-  claim(): Promise<Finding | undefined>;
+  /**
+   * Uses up the nonce; undefined when this was its first use.
+   *
+   * @param nowMs - milliseconds since 1970: later than `CallFacts.nowMs` by the time that the caller took to send the message
+   */
+  claim(nowMs?: number): Finding | undefined | Promise<Finding | undefined>;
 }
 
 /** Either kind of verifier: what `apiKey()`, `bearer()` and `hmac()` return. */

@@ -1,6 +1,7 @@
 import type { EventEmitter } from "node:events";
 import { create, type DescMessage, type DescMethod, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import {
+  type Metadata,
   Server,
   type ServerDuplexStream,
   type ServerReadableStream,
@@ -70,6 +71,8 @@ interface Wrongs {
   readonly throwing?: boolean;
   /** Lets no handler end its call. */
   readonly holding?: boolean;
+  /** Answers callers without an identity too. */
+  readonly anonymous?: boolean;
 }
 
 /** What the calls of all four kinds have in common. */
@@ -82,6 +85,8 @@ export interface PingServer extends AsyncDisposable {
   readonly handled: string[];
   /** The metadata keys that the handler of the last ping saw. */
   readonly seen: string[];
+  /** Who called, as the handler of each ping was told; undefined for nobody. */
+  readonly identities: (string | undefined)[];
   /** The calls that run in a handler, as long as they hold. */
   readonly held: ServerSurfaceCall[];
   /** `host:port` */
@@ -102,6 +107,15 @@ export async function startPingServer(
   const handled: string[] = [];
   const seen: string[] = [];
   const held: ServerSurfaceCall[] = [];
+  const identities: (string | undefined)[] = [];
+  const clientOf = (metadata: Metadata): string | undefined => {
+    try {
+      return identityOf(metadata).client;
+    } catch (error) {
+      if (options.anonymous === true) return undefined;
+      throw error;
+    }
+  };
   const isHeld = (call: ServerSurfaceCall): boolean => {
     if (options.holding !== true) return false;
     held.push(call);
@@ -116,7 +130,9 @@ export async function startPingServer(
       handled.push(call.request.text);
       seen.splice(0, seen.length, ...Object.keys(call.metadata.getMap()));
       if (isHeld(call)) return;
-      callback(null, create(PingResponseSchema, { text: call.request.text, client: identityOf(call.metadata).client }));
+      const client = clientOf(call.metadata);
+      identities.push(client);
+      callback(null, create(PingResponseSchema, { text: call.request.text, client: client ?? "" }));
     },
     PingMany: (call: ServerWritableStream<PingManyRequest, PingManyResponse>) => {
       if (isHeld(call)) {
@@ -163,6 +179,7 @@ export async function startPingServer(
     events,
     handled,
     seen,
+    identities,
     held,
     target: `127.0.0.1:${port}`,
     identity,

@@ -1,6 +1,5 @@
 import { type Client, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { createCa, createTokenIssuer, type TestCa } from "@zero-trust/testkit";
-import { createLocalJWKSet } from "jose";
 import { beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { newApiKey } from "../src/api-key/format.ts";
 import type { ApiKeyRecord } from "../src/api-key/records.ts";
@@ -8,6 +7,7 @@ import { apiKey, bearer, connect, hmac } from "../src/client.ts";
 import { newSigningKey, signingSecret } from "../src/hmac/keys.ts";
 import { Credential, definePolicy, type Rule } from "../src/index.ts";
 import * as server from "../src/server.ts";
+import { knownKeys } from "./known-keys.ts";
 import { type Channels, clientOf, outcomeOf, ping, pingBytes, pingPath } from "./ping-client.ts";
 import { idOf, type PingServer, pingDefinition, startPingServer } from "./ping-server.ts";
 
@@ -25,7 +25,7 @@ const policies = (...rules: Rule[]) => [
 ];
 
 const tokens = await createTokenIssuer({ issuer: "https://issuer.production.internal" });
-const jwks = { getKey: createLocalJWKSet(tokens.jwks), isReady: () => true, close: () => undefined };
+const jwks = await knownKeys(tokens.jwks);
 const key = newApiKey("live");
 const signing = newSigningKey();
 const lookups: string[] = [];
@@ -158,8 +158,9 @@ describe("API keys", () => {
     await using server1 = await start();
     const channels = await server1.channels("anybody");
     expect(await ping(channels)).toBe("UNAUTHENTICATED CREDENTIAL_MISSING");
-    const typo = key.key.slice(0, -1) + (key.key.endsWith("0") ? "1" : "0");
-    for (const value of ["", "sk-live-x", typo, signing.id, newApiKey("test").key, [key.key, key.key]]) {
+    const text = key.key.expose();
+    const typo = text.slice(0, -1) + (text.endsWith("0") ? "1" : "0");
+    for (const value of ["", "sk-live-x", typo, signing.id, newApiKey("test").key.expose(), [text, text]]) {
       expect(await ping(channels, { metadata: { "x-api-key": value } })).toBe("UNAUTHENTICATED CREDENTIAL_INVALID");
     }
     expect([lookups, server1.handled]).toEqual([[], []]);
@@ -365,7 +366,7 @@ describe("fails closed", () => {
       policies: policies(rule(API_KEY)),
       grants,
       credentials,
-      verifierTimeoutMs: 50,
+      decisionTimeoutMs: 50,
     });
     expect(await ping(withKey(await server1.channels("anybody")))).toBe("UNAVAILABLE CHECK_UNAVAILABLE");
     expect(server1.handled).toEqual([]);
@@ -379,7 +380,7 @@ describe("fails closed", () => {
       policies: policies(rule(HMAC)),
       grants,
       credentials,
-      verifierTimeoutMs: 50,
+      decisionTimeoutMs: 50,
     });
     expect(await ping(withSignature(await server1.channels("anybody")))).toBe("UNAVAILABLE CHECK_UNAVAILABLE");
     expect(server1.handled).toEqual([]);
@@ -389,7 +390,7 @@ describe("fails closed", () => {
     async (_name, claim) => {
       const keys = { find: () => signingKey };
       const credentials = [...verifiers().slice(0, 2), server.hmac({ keys, nonces: { claim }, audience })];
-      const options = { policies: policies(rule(MTLS), rule(HMAC)), grants, credentials, verifierTimeoutMs: 50 };
+      const options = { policies: policies(rule(MTLS), rule(HMAC)), grants, credentials, decisionTimeoutMs: 50 };
       await using server1 = await startPingServer(ca, options);
       expect(await ping(withSignature(await server1.channels("order-service")))).toBe("OK");
       expect(await ping(withSignature(await server1.channels("anybody")))).toBe("UNAVAILABLE CHECK_UNAVAILABLE");

@@ -1,12 +1,12 @@
 import { TLSSocket } from "node:tls";
 import { httpsAgent, identityFromMemory, mutualTlsChannels, peerOfSocket } from "@zero-trust/mtls";
 import { createCa, createTokenIssuer } from "@zero-trust/testkit";
-import { createLocalJWKSet } from "jose";
 import { expect, test, vi } from "vitest";
 import { bearer, clientCredentials, connect } from "../src/client.ts";
 import { Credential, definePolicy } from "../src/index.ts";
 import * as server from "../src/server.ts";
 import { json, startIssuerServer } from "./issuer-server.ts";
+import { knownKeys } from "./known-keys.ts";
 import { ping } from "./ping-client.ts";
 import { idOf, pingDefinition, startPingServer } from "./ping-server.ts";
 
@@ -17,7 +17,7 @@ const policies = [definePolicy(pingDefinition, { Ping: rules, PingMany: rules, P
 test("a certificate that is replaced takes new tokens along, and no call fails", async () => {
   const ca = await createCa();
   const tokens = await createTokenIssuer({ issuer: "https://issuer.production.internal" });
-  const keys = { getKey: createLocalJWKSet(tokens.jwks), isReady: () => true, close: () => undefined };
+  const keys = await knownKeys(tokens.jwks);
   await using issuer = await startIssuerServer(ca);
   const answer = async (...[req, res]: Parameters<typeof issuer.answer>) => {
     if (!(req.socket instanceof TLSSocket)) throw new TypeError("not TLS");
@@ -49,7 +49,7 @@ test("a certificate that is replaced takes new tokens along, and no call fails",
   const calling = [1, 2, 3, 4].map(async () => {
     while (!stopped) outcomes.push(await ping(authenticated));
   });
-  const shown = () => new Set(pings.events.map(({ certificate }) => certificate));
+  const shown = () => new Set<string | undefined>(pings.events.map(({ certificate }) => certificate));
   for (let round = 0; round < 10; round += 1) {
     identity.replace(await ca.issue({ spiffeId: idOf("order-service") }));
     await vi.waitUntil(() => shown().has(identity.thumbprint), { timeout: 15_000, interval: 5 });

@@ -1,9 +1,12 @@
 import { X509Certificate } from "node:crypto";
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import tls from "node:tls";
 import * as grpc from "@grpc/grpc-js";
 import { createCa, type LeafOptions } from "@zero-trust/testkit";
 import { describe, expect, test } from "vitest";
 import { callAs, callEcho, carelessChannel, echoServer } from "../test/echo.ts";
-import { PeerError, parsePeer, peerOf } from "./peer.ts";
+import { type Peer, PeerError, parsePeer, peerOf, peerOfSocket } from "./peer.ts";
 
 const ca = await createCa();
 const spiffeId = "spiffe://production.internal/order-service";
@@ -94,6 +97,12 @@ describe("peerOf", () => {
     expect(peerOf(callOf(raw), { trustDomain })).toBe(peerOf(callOf(raw), { trustDomain }));
   });
 
+  test("refuses a call of an expired certificate where the connection is not ours", () => {
+    const { notAfterMs } = parsePeer(raw);
+    expect(peerOf(callOf(raw), { trustDomain, now: () => notAfterMs }).spiffeId).toBe(spiffeId);
+    expect(() => peerOf(callOf(raw), { trustDomain, now: () => notAfterMs + 1000 })).toThrow(PeerError);
+  });
+
   test("refuses a call without a certificate", () => {
     expect(() => peerOf(callOf(undefined), { trustDomain })).toThrow(PeerError);
   });
@@ -108,5 +117,36 @@ describe("peerOf", () => {
     expect(peerOf(call, { trustDomain }).spiffeId).toBe(spiffeId);
     der = new X509Certificate(material.cert).raw;
     expect(peerOf(call, { trustDomain }).spiffeId).toBe(spiffeId);
+  });
+});
+
+describe("peerOfSocket", () => {
+  const serve = async (authorities: string) => {
+    const peers: (Peer | Error)[] = [];
+    const server = tls.createServer(
+      { cert: material.cert, key: material.key, ca: authorities, requestCert: true, rejectUnauthorized: false },
+      (socket) => {
+        try {
+          peers.push(peerOfSocket(socket, { trustDomain }));
+        } catch (error) {
+          peers.push(error as Error);
+        }
+        socket.end();
+      },
+    );
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const { cert, key } = caller;
+    const socket = tls.connect({ host: "127.0.0.1", port, cert, key, rejectUnauthorized: false });
+    await once(socket.resume(), "close");
+    server.close();
+    return peers;
+  };
+
+  test("refuses a certificate that did not verify, which a careless server may have let in", async () => {
+    const { ca: another } = await (await createCa()).issue({ spiffeId });
+    expect(await serve(another)).toEqual([expect.any(PeerError)]);
+    expect(await serve(caller.ca)).toEqual([expect.objectContaining({ spiffeId })]);
   });
 });

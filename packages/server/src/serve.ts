@@ -1,5 +1,5 @@
 import * as grpc from "@grpc/grpc-js";
-import { Credential, definePolicy, type Rule, type ServicePolicy } from "@zero-trust/auth";
+import { Credential, type DecisionEvent, definePolicy, type Rule, type ServicePolicy } from "@zero-trust/auth";
 import { type ProtectOptions, protect } from "@zero-trust/auth/server";
 import {
   hardenedServerOptions,
@@ -73,6 +73,11 @@ export interface ServeOptions {
   readonly port: number;
   /** Who may call; the policies come from the services, and the decisions go to the log. */
   readonly protect: Omit<ProtectOptions, "policies" | "onDecision">;
+  /**
+   * Gets every decision before its call goes on, besides the log: `decisionFile(path).write`. What it throws refuses the call, so
+   * that nothing is done that is not on record.
+   */
+  readonly decisions?: ((event: DecisionEvent) => void) | undefined;
   /** What is served, besides health. */
   readonly services: readonly ServiceEntry[];
   /**
@@ -243,7 +248,11 @@ function createServer(options: ServeOptions, policies: readonly ServicePolicy[])
       protect({
         ...options.protect,
         policies: [...policies],
-        onDecision: ({ time: _, ...event }) => decisionLog.info(event, "decision"),
+        onDecision(decision) {
+          options.decisions?.(decision);
+          const { time: _, ...event } = decision;
+          decisionLog.info(event, "decision");
+        },
       }),
     ],
   });

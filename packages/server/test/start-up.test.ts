@@ -13,7 +13,12 @@ beforeAll(async () => {
 
 const { MTLS, API_KEY, BEARER, HMAC, UNSPECIFIED } = Credential;
 const audience = "https://ping.production.internal";
-const keySet = { getKey: () => Promise.reject(new Error("none")), isReady: () => true, close: () => undefined };
+const keySet = {
+  find: async () => undefined,
+  holds: () => false,
+  isReady: () => true,
+  close: () => undefined,
+};
 const verifiers: Readonly<Record<string, Verifier>> = {
   apiKey: apiKey({ keys: { find: () => undefined }, audience }),
   bearer: bearer({ issuer: "https://issuer.production.internal", audience, keys: keySet }),
@@ -104,7 +109,7 @@ test("does not take a policy that leaves a method out, or is that of another ser
   expect(named(short)).toThrow(
     new PolicyError(`/${PingService.typeName}/PingSum has no policy: add its rules to the policy that is given.`),
   );
-  expect(named([...pingPolicy, { path: "/a.B/C", requestStream: false, rules: [good] }])).toThrow(
+  expect(named([...pingPolicy, { path: "/a.B/C", requestStream: false, hasSideEffects: true, rules: [good] }])).toThrow(
     "The policy names /a.B/C, which is no method of zerotrust.testkit.v1.PingService.",
   );
 });

@@ -1,12 +1,12 @@
 import type { IncomingMessage } from "node:http";
 import { TLSSocket } from "node:tls";
 import { type Peer, PeerError, peerOfSocket } from "@zero-trust/mtls";
-import type { Clients, RegisteredClient } from "./clients.ts";
+import { type Clients, isActive, type RegisteredClient } from "./clients.ts";
 
 /** Who sent a request, by its certificate alone. */
 export interface Caller {
   readonly peer: Peer;
-  /** The client that this workload is registered as. */
+  /** The client that this workload is registered as; undefined also when that client was revoked. */
   readonly client: RegisteredClient | undefined;
   /** When the request came, by `performance.now()`. */
   readonly startedMs: number;
@@ -15,10 +15,12 @@ export interface Caller {
 /** Tells who sent a request; throws PeerError for a certificate that is no X509-SVID of the trust domain. */
 export function callerOf(
   request: IncomingMessage,
-  options: { readonly trustDomain: string; readonly clients: Clients },
+  options: { readonly trustDomain: string; readonly clients: Clients; readonly nowMs: number },
 ): Caller {
   const { socket } = request;
   if (!(socket instanceof TLSSocket)) throw new PeerError("the connection is not TLS");
   const peer = peerOfSocket(socket, { trustDomain: options.trustDomain });
-  return { peer, client: options.clients.get(peer.spiffeId), startedMs: performance.now() };
+  const registered = options.clients.get(peer.spiffeId);
+  const client = isActive(registered, options.nowMs) ? registered : undefined;
+  return { peer, client, startedMs: performance.now() };
 }

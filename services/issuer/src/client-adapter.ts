@@ -1,17 +1,17 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Adapter, AllClientMetadata } from "oidc-provider";
-import type { RegisteredClient } from "./clients.ts";
+import { type RegisteredClient, unexpired } from "./clients.ts";
 
 /**
  * What oidc-provider finds when it looks for a client: the one that the request's certificate belongs to, and no other.
- * It keeps nothing, since tokens are self-contained and clients come from a file; an attempt to is a mistake.
+ * It keeps nothing here, since tokens are self-contained and clients come from a file; an attempt to is a mistake.
  */
-export function clientAdapter(model: string, caller: () => RegisteredClient | undefined): Adapter {
-  const refuse = (): Promise<never> => Promise.reject(new Error("The issuer keeps no state."));
+export function clientAdapter(model: string, caller: () => RegisteredClient | undefined, now: () => number): Adapter {
+  const refuse = (): Promise<never> => Promise.reject(new Error("oidc-provider keeps no state."));
   return {
     async find(id) {
       const client = model === "Client" ? caller() : undefined;
-      return client?.clientId === id ? metadataOf(client) : undefined;
+      return client?.clientId === id ? metadataOf(client, now()) : undefined;
     },
     upsert: refuse,
     consume: refuse,
@@ -22,21 +22,25 @@ export function clientAdapter(model: string, caller: () => RegisteredClient | un
   };
 }
 
-/** Tells, in constant time, whether a secret is the one of this SHA-256. */
-export function isSecretOf(sha256: string | undefined, secret: string): boolean {
-  const expected = Buffer.from(sha256 ?? "", "hex");
+/** Tells whether a secret is one of a client's that have not expired, in a time that does not say which. */
+export function isSecretOf(client: RegisteredClient | undefined, secret: string, nowMs: number): boolean {
   const actual = createHash("sha256").update(secret, "utf8").digest();
-  return expected.length === actual.length && timingSafeEqual(expected, actual);
+  const matches = unexpired(client?.secrets ?? [], nowMs).map(({ sha256 }) =>
+    timingSafeEqual(Buffer.from(sha256, "hex"), actual),
+  );
+  return matches.includes(true);
 }
 
-function metadataOf(client: RegisteredClient): AllClientMetadata {
+function metadataOf(client: RegisteredClient, nowMs: number): AllClientMetadata {
   return {
     client_id: client.clientId,
     token_endpoint_auth_method: client.authentication,
     tls_client_certificate_bound_access_tokens: true,
-    ...(client.authentication === "tls_client_auth"
-      ? { tls_client_auth_san_uri: client.spiffeId }
-      : // The digest takes the place of the secret, which nobody here has; `isSecretOf` compares.
-        { client_secret: client.secretSha256 }),
+    ...{
+      tls_client_auth: { tls_client_auth_san_uri: client.spiffeId },
+      // It has to be something; nobody here has the secret, and `isSecretOf` compares.
+      client_secret_basic: { client_secret: "-" },
+      private_key_jwt: { jwks: { keys: unexpired(client.keys, nowMs).map(({ jwk }) => ({ ...jwk })) } },
+    }[client.authentication],
   };
 }

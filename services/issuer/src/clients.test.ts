@@ -1,10 +1,11 @@
+import { generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ConfigError } from "@zero-trust/server";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { clientsDocument, orders, trustDomain } from "../test/start-issuer.ts";
-import { readClients } from "./clients.ts";
+import { type ClientsDocument, clientsDocument, orders, trustDomain } from "../test/start-issuer.ts";
+import { type Clients, clientsFile, unexpired } from "./clients.ts";
 
 let directory: string;
 beforeAll(() => {
@@ -12,15 +13,15 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
-interface Document {
-  clients: Record<string, unknown>[];
-}
+type Document = ClientsDocument;
 
-function read(change: (document: Document) => unknown = (document) => document): ReturnType<typeof readClients> {
+const onError = () => undefined;
+
+function read(change: (document: Document) => unknown = (document) => document): Clients {
   const path = join(directory, "clients.json");
-  const document = clientsDocument("canary") as Document;
+  const document = clientsDocument("canary");
   writeFileSync(path, JSON.stringify(change(document) ?? document));
-  return readClients(path, { trustDomain });
+  return clientsFile(path, { trustDomain, onError }).current();
 }
 
 function sentenceOf(action: () => unknown): string {
@@ -50,6 +51,30 @@ test("takes an id of 63 characters, which is what a token may name", () => {
   expect([...clients.values()][0]?.clientId).toBe(clientId);
 });
 
+const secret = { sha256: "0".repeat(64) };
+const keyed = { authentication: "private_key_jwt" };
+const { publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+const jwk = { ...publicKey.export({ format: "jwk" }), kid: "a", alg: "ES256" };
+
+test("takes two secrets and two keys, of which one may have ended", () => {
+  const ended = { createdAt: "2026-01-01T00:00:00Z", expiresAt: "2026-01-31T12:00:00Z" };
+  const okp = generateKeyPairSync("ed25519").publicKey.export({ format: "jwk" });
+  const second = { ...okp, kid: "b", alg: "Ed25519" };
+  const clients = read((document) => {
+    Object.assign(document.clients[0] ?? {}, { ...keyed, keys: [{ jwk, ...ended }, { jwk: second }] });
+    Object.assign(document.clients[2] ?? {}, { secrets: [{ ...secret, ...ended }, secret] });
+  });
+  const [storefront, , partner] = [...clients.values()];
+  const endedMs = Date.UTC(2026, 0, 31, 12);
+  expect(storefront?.keys).toEqual([
+    { jwk, expiresAtMs: endedMs },
+    { jwk: second, expiresAtMs: undefined },
+  ]);
+  expect(unexpired(storefront?.keys ?? [], endedMs - 1)).toHaveLength(2);
+  expect(unexpired(storefront?.keys ?? [], endedMs)).toHaveLength(1);
+  expect(partner?.secrets.map(({ expiresAtMs }) => expiresAtMs)).toEqual([endedMs, undefined]);
+});
+
 const change = (index: number, fields: Record<string, unknown>) => (document: Document) =>
   void Object.assign(document.clients[index] ?? {}, fields);
 
@@ -68,14 +93,37 @@ test.each<[string, (document: Document) => unknown, string]>([
   ["what is no SPIFFE ID", change(0, { spiffeId: "storefront" }), "clients.0.spiffeId must be a SPIFFE ID"],
   [
     "a secret in place of its digest",
-    change(2, { secretSha256: "canary" }),
-    "clients.2.secretSha256 must be 64 hex digits",
+    change(2, { secrets: [{ sha256: "canary" }] }),
+    "clients.2.secrets.0.sha256 must be 64 hex digits",
   ],
-  ["a secret for a client that has none", change(0, { secretSha256: "0".repeat(64) }), "clients.0"],
+  ["a secret for a client that has none", change(0, { secrets: [secret] }), "clients.0"],
+  ["no secret", change(2, { secrets: [] }), "clients.2.secrets must have one or two"],
+  ["three secrets", change(2, { secrets: [secret, secret, secret] }), "clients.2.secrets must have one or two"],
+  [
+    "a time without a zone",
+    change(2, { secrets: [{ ...secret, expiresAt: "2026-01-31T12:00:00" }] }),
+    "clients.2.secrets.0.expiresAt must be a time in UTC",
+  ],
+  [
+    "a private key of a client",
+    change(0, { ...keyed, keys: [{ jwk: { ...jwk, d: "A".repeat(43) } }] }),
+    "clients.0.keys.0.jwk",
+  ],
+  [
+    "a key of another algorithm",
+    change(0, { ...keyed, keys: [{ jwk: { ...jwk, alg: "RS256" } }] }),
+    "clients.0.keys.0.jwk.alg must be ES256 or Ed25519",
+  ],
+  [
+    "a key that is not on its curve",
+    change(0, { ...keyed, keys: [{ jwk: { ...jwk, x: "A".repeat(43) } }] }),
+    "clients.0.keys.0.jwk is not a key",
+  ],
+  ["two keys of one id", change(0, { ...keyed, keys: [{ jwk }, { jwk }] }), "clients.0.keys has two keys of one kid"],
   [
     "another way to authenticate",
     change(0, { authentication: "none" }),
-    "clients.0.authentication must be tls_client_auth or client_secret_basic",
+    "clients.0.authentication must be tls_client_auth, client_secret_basic or private_key_jwt",
   ],
   [
     "an audience with a path",
@@ -106,11 +154,11 @@ test.each<[string, (document: Document) => unknown, string]>([
 
 test("refuses a file that is missing or no JSON, and does not quote it", () => {
   const path = join(directory, "other.json");
-  expect(() => readClients(path, { trustDomain })).toThrow(
+  expect(() => clientsFile(path, { trustDomain, onError })).toThrow(
     new ConfigError(`The clients file ${path} does not exist; name another with ZT_CLIENTS_FILE.`),
   );
   writeFileSync(path, "canary");
-  expect(() => readClients(path, { trustDomain })).toThrow(
+  expect(() => clientsFile(path, { trustDomain, onError })).toThrow(
     new ConfigError(`The clients file ${path} is not JSON; correct it or name another with ZT_CLIENTS_FILE.`),
   );
 });

@@ -6,6 +6,7 @@ const environment = {
   ZT_TLS_DIR: "/run/tls",
   ZT_CLIENTS_FILE: "/run/clients.json",
   ZT_SIGNING_JWKS_FILE: "/run/signing.jwks.json",
+  ZT_DATABASE_FILE: "/var/issuer.db",
 };
 
 test("reads what has to be said, and has defaults for the rest", () => {
@@ -17,6 +18,9 @@ test("reads what has to be said, and has defaults for the rest", () => {
     issuer: "https://issuer.production.internal",
     clientsFile: "/run/clients.json",
     signingJwksFile: "/run/signing.jwks.json",
+    keyLeadMs: 60_000,
+    revocationsFile: undefined,
+    databaseFile: "/var/issuer.db",
   });
 });
 
@@ -35,5 +39,19 @@ test.each([
 ])("refuses %s for an issuer", (value) => {
   expect(() => readIssuerConfig({ ...environment, ZT_ISSUER: value })).toThrow(
     "ZT_ISSUER must be an https URL without a path",
+  );
+});
+
+test("reads how long a key is published before it signs, and what the operator revokes", () => {
+  const variables = { ZT_SIGNING_KEY_LEAD_SECONDS: "90", ZT_REVOCATIONS_FILE: "/run/revocations.json" };
+  expect(readIssuerConfig({ ...environment, ...variables })).toMatchObject({
+    keyLeadMs: 90_000,
+    revocationsFile: "/run/revocations.json",
+  });
+});
+
+test.each(["-1", "1.5", "1e3", "86401", "soon"])("refuses %s for a lead", (value) => {
+  expect(() => readIssuerConfig({ ...environment, ZT_SIGNING_KEY_LEAD_SECONDS: value })).toThrow(
+    "ZT_SIGNING_KEY_LEAD_SECONDS must be a whole number of seconds, 86400 at most",
   );
 });

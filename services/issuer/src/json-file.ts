@@ -11,10 +11,23 @@ export interface JsonFile {
   readonly variable: string;
 }
 
-/** Reads a JSON file; throws ConfigError that says where it is wrong and never what stands there. */
-export function readJsonFile<T>(file: JsonFile, schema: z.ZodType<T>): T {
+/** Reads a file's bytes; throws ConfigError when they cannot be had. */
+export function readBytes({ path, what, variable }: JsonFile): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
+    throw new ConfigError(
+      `The ${what} ${path} ${missing ? "does not exist" : "cannot be read"}; name another with ${variable}.`,
+      { cause: error },
+    );
+  }
+}
+
+/** Parses a JSON file's bytes; throws ConfigError that says where it is wrong and never what stands there. */
+export function parseJsonFile<T>(file: JsonFile, bytes: Buffer, schema: z.ZodType<T>): T {
   const { path, what, variable } = file;
-  const result = schema.safeParse(parse(file));
+  const result = schema.safeParse(parse(file, bytes));
   if (result.success) return result.data;
   const issue = result.error.issues[0];
   const place = issue === undefined || issue.path.length === 0 ? "its content" : issue.path.join(".");
@@ -23,19 +36,9 @@ export function readJsonFile<T>(file: JsonFile, schema: z.ZodType<T>): T {
   );
 }
 
-function parse({ path, what, variable }: JsonFile): unknown {
-  let content: string;
+function parse({ path, what, variable }: JsonFile, bytes: Buffer): unknown {
   try {
-    content = readFileSync(path, "utf8");
-  } catch (error) {
-    const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
-    throw new ConfigError(
-      `The ${what} ${path} ${missing ? "does not exist" : "cannot be read"}; name another with ${variable}.`,
-      { cause: error },
-    );
-  }
-  try {
-    return JSON.parse(content);
+    return JSON.parse(bytes.toString("utf8"));
   } catch {
     // The parser's message quotes the file, which may hold a key.
     throw new ConfigError(`The ${what} ${path} is not JSON; correct it or name another with ${variable}.`);

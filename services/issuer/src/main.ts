@@ -1,25 +1,54 @@
-// The issuer's composition root: configuration, identity, clients, keys, server, in this order; closed in reverse.
+// The issuer's composition root: read from top to bottom, it is the service; it is closed from bottom to top.
+import { openDatabase } from "@zero-trust/database";
 import { identityFromDirectory } from "@zero-trust/mtls";
 import { identityLog, recordLog, runService } from "@zero-trust/server";
 import { readIssuerConfig } from "./config.ts";
 import { listen } from "./listen.ts";
-import { createIssuer, readClients, readSigningKeys } from "./service.ts";
+import {
+  clientsFile,
+  createIssuer,
+  type IssuerSchema,
+  migrations,
+  revocationsFile,
+  signingKeysFile,
+} from "./service.ts";
 
 await runService("issuer", async (log) => {
-  const { host, port, tlsDirectory, trustDomain, issuer, clientsFile, signingJwksFile } = readIssuerConfig();
+  const config = readIssuerConfig();
+  const { host, port, trustDomain, keyLeadMs } = config;
+  const opened = new AsyncDisposableStack();
 
-  const identity = identityFromDirectory(tlsDirectory, { onEvent: identityLog(log) });
-  const clients = readClients(clientsFile, { trustDomain });
-  const signingKeys = readSigningKeys(signingJwksFile);
+  const identity = opened.adopt(identityFromDirectory(config.tlsDirectory, { onEvent: identityLog(log) }), (it) =>
+    it.close(),
+  );
 
-  const server = createIssuer({ log, identity, trustDomain, issuer, clients, signingKeys });
-  const listening = await listen(server, { host, port });
+  const onError = (err: Error) => log.warn({ err }, "the version before stays in force");
+  const clients = clientsFile(config.clientsFile, { trustDomain, onError });
+  const signingKeys = signingKeysFile(config.signingJwksFile, { onError });
+  const revocations = revocationsFile(config.revocationsFile, { onError });
+
+  const db = opened.adopt(
+    await openDatabase<IssuerSchema>({ file: config.databaseFile, migrations }),
+    async (database) => await database.destroy(),
+  );
+
+  const issuer = opened.adopt(
+    await createIssuer({
+      log,
+      identity,
+      trustDomain,
+      issuer: config.issuer,
+      clients,
+      signingKeys,
+      revocations,
+      db,
+      keyLeadMs,
+    }),
+    async (it) => await it.close(),
+  );
+  const listening = await listen(issuer.server, { host, port });
+  opened.defer(async () => await listening.close());
   recordLog(log, "lifecycle").info({ host, port: listening.port, spiffeId: identity.spiffeId }, "listening");
 
-  return {
-    async close() {
-      await listening.close();
-      identity.close();
-    },
-  };
+  return { close: async () => await opened.disposeAsync() };
 });

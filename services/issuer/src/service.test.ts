@@ -33,7 +33,11 @@ describe("serves", () => {
       jwks_uri: `${issuer}/.well-known/jwks.json`,
       grant_types_supported: ["client_credentials"],
       response_types_supported: [],
-      token_endpoint_auth_methods_supported: ["tls_client_auth", "client_secret_basic"],
+      token_endpoint_auth_methods_supported: ["tls_client_auth", "client_secret_basic", "private_key_jwt"],
+      token_endpoint_auth_signing_alg_values_supported: ["ES256", "Ed25519"],
+      revocation_endpoint: `${issuer}/oauth/revoke`,
+      revocation_endpoint_auth_methods_supported: ["tls_client_auth", "client_secret_basic", "private_key_jwt"],
+      revocation_endpoint_auth_signing_alg_values_supported: ["ES256", "Ed25519"],
       tls_client_certificate_bound_access_tokens: true,
     });
   });
@@ -44,7 +48,14 @@ describe("serves", () => {
     expect(headers["content-type"]).toBe("application/jwk-set+json");
     const keys = body["keys"] as Record<string, unknown>[];
     expect(keys.map(({ kid }) => kid)).toEqual(["now", "next"]);
+    expect(JSON.stringify(body)).not.toContain('"d"');
     for (const key of keys) expect(Object.keys(key).sort()).toEqual(["alg", "crv", "kid", "kty", "use", "x", "y"]);
+  });
+
+  test("what is revoked, to every workload of the trust domain", async () => {
+    const { status, headers, body } = await get("/.well-known/revoked-tokens.json");
+    expect({ status, body }).toEqual({ status: 200, body: { tokens: [], clients: [] } });
+    expect(headers["content-type"]).toBe("application/json");
   });
 
   test("its health to a workload of the trust domain", async () => {
@@ -146,6 +157,7 @@ describe("refuses", () => {
 test("sets the headers that keep an answer where it belongs, and no cookie, in every answer", async () => {
   const answers = [
     await get("/healthz"),
+    await get("/.well-known/revoked-tokens.json"),
     await get("/nowhere"),
     await started.ask({ as: started.storefront, body: goodBody }),
     await started.ask({ as: started.storefront, body: goodBody, headers: { origin: "https://evil.example" } }),

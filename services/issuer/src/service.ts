@@ -2,18 +2,33 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Server } from "node:https";
 import { mutualTlsHttpsServer, PeerError, type TlsIdentity } from "@zero-trust/mtls";
 import { type Log, recordLog } from "@zero-trust/server";
+import type { Kysely } from "kysely";
 import { type Caller, callerOf } from "./caller.ts";
 import type { Clients } from "./clients.ts";
-import { publicJwks, type SigningKeys } from "./signing-keys.ts";
-import { createTokenEndpoint, TOKEN_PATH } from "./token-endpoint.ts";
+import { DEFAULT_KEY_LEAD_MS, keyRing } from "./key-ring.ts";
+import { toSeconds } from "./lifetimes.ts";
+import type { IssuerSchema } from "./migrations.ts";
+import { createOAuthEndpoints } from "./oauth-endpoints.ts";
+import { unended } from "./operator-revocations.ts";
+import { DENYLIST_PATH, HEALTH_PATH, JWKS_PATH, METADATA_PATH, REVOCATION_PATH, TOKEN_PATH } from "./paths.ts";
+import type { ReloadedFile } from "./reloaded-file.ts";
+import { type Revocations, revocationDocument } from "./revocations.ts";
+import { serverMetadata } from "./server-metadata.ts";
+import { publicJwks, type SigningKey } from "./signing-keys.ts";
+import { IssuerStore } from "./store.ts";
 import { tokenLog } from "./token-log.ts";
+import { startUpkeep } from "./upkeep.ts";
 
-export { type Clients, type RegisteredClient, readClients } from "./clients.ts";
-export { readSigningKeys, type SigningKey, type SigningKeys } from "./signing-keys.ts";
+export { type Clients, clientsFile, type RegisteredClient } from "./clients.ts";
+export { DEFAULT_KEY_LEAD_MS } from "./key-ring.ts";
+export { TOKEN_LIFETIME_SECONDS } from "./lifetimes.ts";
+export { type IssuerSchema, migrations } from "./migrations.ts";
+export { revocationsFile } from "./operator-revocations.ts";
+export type { ReloadedFile } from "./reloaded-file.ts";
+export { type SigningKey, signingKeysFile } from "./signing-keys.ts";
 
-const JWKS_PATH = "/.well-known/jwks.json";
-const METADATA_PATH = "/.well-known/oauth-authorization-server";
-const HEALTH_PATH = "/healthz";
+/** How often the files are looked at: what changes in them is effective after that. */
+const DEFAULT_REFRESH_MS = 2_000;
 
 /** A token request has some 500 bytes. */
 const MAX_BODY_BYTES = 8 * 1024;
@@ -32,25 +47,49 @@ export interface IssuerDependencies {
   readonly trustDomain: string;
   /** The issuer identifier: an https URL without a path. */
   readonly issuer: string;
-  readonly clients: Clients;
-  readonly signingKeys: SigningKeys;
+  readonly clients: ReloadedFile<Clients>;
+  readonly signingKeys: ReloadedFile<readonly SigningKey[]>;
+  /** What the operator revokes. */
+  readonly revocations: ReloadedFile<Revocations>;
+  readonly db: Kysely<IssuerSchema>;
+  /** How long a key is published before it signs, in milliseconds. @defaultValue 60 000, twice as long as verifiers take */
+  readonly keyLeadMs?: number;
+  /** How often the files are looked at, in milliseconds. @defaultValue 2 000 */
+  readonly refreshMs?: number;
+  readonly now?: () => number;
 }
 
-/** Builds the issuer, an HTTPS server that is ready to listen and serves workloads of the trust domain alone. */
-export function createIssuer(dependencies: IssuerDependencies): Server {
-  const { log, identity, trustDomain, issuer, clients, signingKeys } = dependencies;
+/** The issuer, ready to listen. */
+export interface Issuer {
+  /** Serves workloads of the trust domain alone. */
+  readonly server: Server;
+  /** Looks at the files now, and resolves when what follows from them is written down. */
+  readonly refresh: () => Promise<void>;
+  /** Stops looking at the files; the database is used no more when it resolves. */
+  readonly close: () => Promise<void>;
+}
+
+/** Builds the issuer; rejects when the database cannot be written. */
+export async function createIssuer(dependencies: IssuerDependencies): Promise<Issuer> {
+  const { log, identity, trustDomain, issuer, clients, signingKeys, revocations, db } = dependencies;
+  const { keyLeadMs = DEFAULT_KEY_LEAD_MS, refreshMs = DEFAULT_REFRESH_MS, now = Date.now } = dependencies;
   const writeToken = tokenLog(log);
   const connectionLog = recordLog(log, "connection");
-  const answerToken = createTokenEndpoint({ issuer, signingKeys, log, tokenLog: writeToken });
-  const jwks = JSON.stringify(publicJwks(signingKeys));
+  const store = new IssuerStore(db);
+  const keys = await keyRing({ file: signingKeys, store, log, leadMs: keyLeadMs, now });
+  const files = [clients, signingKeys, revocations];
+  const upkeep = await startUpkeep({ files, clients, keys, db, store, log, refreshMs, now });
+  const answerOAuth = createOAuthEndpoints({ issuer, clients, keys, store, log, tokenLog: writeToken, now });
   const metadata = JSON.stringify(serverMetadata(issuer));
 
   /** By path and method: what is not here does not exist. */
   const routes: Readonly<Record<string, { readonly method: string; readonly answer: Answer }>> = {
-    [TOKEN_PATH]: { method: "POST", answer: limited(answerToken) },
-    [JWKS_PATH]: { method: "GET", answer: (_, response) => send(response, 200, jwks, "application/jwk-set+json") },
+    [TOKEN_PATH]: { method: "POST", answer: limited(answerOAuth) },
+    [REVOCATION_PATH]: { method: "POST", answer: limited(answerOAuth) },
+    [JWKS_PATH]: { method: "GET", answer: sendKeys },
     [METADATA_PATH]: { method: "GET", answer: (_, response) => send(response, 200, metadata) },
-    [HEALTH_PATH]: { method: "GET", answer: (_, response) => send(response, 204) },
+    [DENYLIST_PATH]: { method: "GET", answer: (_, response) => void sendDenylist(response) },
+    [HEALTH_PATH]: { method: "GET", answer: (_, response) => send(response, upkeep.isCurrent() ? 204 : 503) },
   };
 
   function answer(request: IncomingMessage, response: ServerResponse): void {
@@ -71,12 +110,33 @@ export function createIssuer(dependencies: IssuerDependencies): Server {
     }
   }
 
+  function sendKeys(_: IncomingMessage, response: ServerResponse): void {
+    send(response, 200, JSON.stringify(publicJwks(keys.published())), "application/jwk-set+json");
+  }
+
+  /** All of it or nothing: whoever gets a list takes what is not on it for good. */
+  async function sendDenylist(response: ServerResponse): Promise<void> {
+    if (!upkeep.isCurrent()) {
+      send(response, 503);
+      return;
+    }
+    try {
+      const seconds = toSeconds(now());
+      const all = [await store.revocations(seconds), unended(revocations.current(), seconds)];
+      send(response, 200, revocationDocument(all));
+    } catch (err) {
+      log.error({ err }, "the list of revoked tokens cannot be sent");
+      send(response, 503);
+    }
+  }
+
   function identify(request: IncomingMessage, path: string): Caller | undefined {
     try {
-      return callerOf(request, { trustDomain, clients });
+      return callerOf(request, { trustDomain, clients: clients.current(), nowMs: now() });
     } catch (error) {
       const cause = error instanceof PeerError ? error.message : "the certificate could not be read";
-      if (path === TOKEN_PATH) writeToken({ outcome: "refused", error: "invalid_client", cause });
+      const endpoint = endpointAt(path);
+      if (endpoint !== undefined) writeToken({ endpoint, outcome: "refused", error: "invalid_client", cause });
       else connectionLog.warn({ remoteAddress: request.socket.remoteAddress, cause }, "peer refused");
       return undefined;
     }
@@ -86,18 +146,25 @@ export function createIssuer(dependencies: IssuerDependencies): Server {
   function limited(next: Answer): Answer {
     return function answerLimited(request, response, caller) {
       const length = request.headers["content-length"];
-      if (length !== undefined && Number(length) <= MAX_BODY_BYTES) {
+      const endpoint = endpointAt(request.url ?? "");
+      if (!upkeep.isCurrent()) {
+        // What is written to such a database, a revocation for one, may be gone after the next start.
+        const cause = "the database cannot be used";
+        writeToken({ endpoint, outcome: "failed", caller, error: "temporarily_unavailable", cause });
+        response.setHeader("Connection", "close");
+        refuse(response, 503, "temporarily_unavailable", "try again later");
+      } else if (length === undefined || Number(length) > MAX_BODY_BYTES) {
+        const cause = length === undefined ? "the body has no Content-Length" : "the body is too large";
+        writeToken({ endpoint, outcome: "refused", caller, error: "invalid_request", cause });
+        response.setHeader("Connection", "close");
+        refuse(response, length === undefined ? 411 : 413, "invalid_request", cause);
+      } else {
         next(request, response, caller);
-        return;
       }
-      const cause = length === undefined ? "the body has no Content-Length" : "the body is too large";
-      writeToken({ outcome: "refused", caller, error: "invalid_request", cause });
-      response.setHeader("Connection", "close");
-      refuse(response, length === undefined ? 411 : 413, "invalid_request", cause);
     };
   }
 
-  return mutualTlsHttpsServer(
+  const server = mutualTlsHttpsServer(
     {
       identity,
       onRefused: ({ time, ...event }) => connectionLog.warn({ at: time, ...event }, "handshake refused"),
@@ -111,22 +178,15 @@ export function createIssuer(dependencies: IssuerDependencies): Server {
     },
     answer,
   );
+  return { server, refresh: upkeep.refresh, close: upkeep.close };
+}
+
+function endpointAt(path: string): "token" | "revocation" | undefined {
+  if (path === TOKEN_PATH) return "token";
+  return path === REVOCATION_PATH ? "revocation" : undefined;
 }
 
 type Answer = (request: IncomingMessage, response: ServerResponse, caller: Caller) => void;
-
-/** RFC 8414, section 2, with RFC 8705, section 3.3. */
-function serverMetadata(issuer: string): Readonly<Record<string, unknown>> {
-  return {
-    issuer,
-    token_endpoint: `${issuer}${TOKEN_PATH}`,
-    jwks_uri: `${issuer}${JWKS_PATH}`,
-    grant_types_supported: ["client_credentials"],
-    response_types_supported: [],
-    token_endpoint_auth_methods_supported: ["tls_client_auth", "client_secret_basic"],
-    tls_client_certificate_bound_access_tokens: true,
-  };
-}
 
 function refuse(response: ServerResponse, status: number, error: string, description: string): void {
   send(response, status, JSON.stringify({ error, error_description: description }));

@@ -5,7 +5,7 @@ import { ConfigError } from "@zero-trust/server";
 import { exportJWK, generateKeyPair } from "jose";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { newSigningKey } from "../test/start-issuer.ts";
-import { publicJwks, readSigningKeys, type SigningKeys } from "./signing-keys.ts";
+import { publicJwks, type SigningKey, signingKeysFile } from "./signing-keys.ts";
 
 let directory: string;
 beforeAll(() => {
@@ -13,10 +13,11 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
-function read(document: unknown): SigningKeys {
+function read(document: unknown, mode = 0o600): readonly SigningKey[] {
   const path = join(directory, "signing.jwks.json");
-  writeFileSync(path, JSON.stringify(document));
-  return readSigningKeys(path);
+  rmSync(path, { force: true });
+  writeFileSync(path, JSON.stringify(document), { mode });
+  return signingKeysFile(path, { onError: () => undefined }).current();
 }
 
 function sentenceOf(action: () => unknown): string {
@@ -28,11 +29,24 @@ function sentenceOf(action: () => unknown): string {
   return "it was accepted";
 }
 
-test("signs with the first key, and publishes all without what is private", async () => {
+test("publishes all keys without what is private", async () => {
   const keys = read({ keys: [await newSigningKey("now"), await newSigningKey("next")] });
-  expect(keys.current.kid).toBe("now");
   expect(publicJwks(keys).keys.map(({ kid }) => kid)).toEqual(["now", "next"]);
-  expect(JSON.stringify(publicJwks(keys))).not.toContain(keys.current.d);
+  for (const { d } of keys) expect(JSON.stringify(publicJwks(keys))).not.toContain(d);
+});
+
+test("reads when a key was made", async () => {
+  const [first, second] = read({
+    keys: [await newSigningKey("a"), { ...(await newSigningKey("b")), createdAt: "2026-01-31T12:00:00Z" }],
+  });
+  expect([first?.createdAtMs, second?.createdAtMs]).toEqual([0, Date.UTC(2026, 0, 31, 12)]);
+});
+
+test("refuses a file that others may read", async () => {
+  const document = { keys: [await newSigningKey("a")] };
+  expect(sentenceOf(() => read(document, 0o640))).toMatch(
+    /^The signing keys file \S+ is open to others: chmod 600 it/u,
+  );
 });
 
 test.each<[string, () => Promise<unknown>, string]>([

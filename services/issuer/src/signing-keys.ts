@@ -1,13 +1,15 @@
 import { createPrivateKey, createPublicKey, sign, verify } from "node:crypto";
+import { statSync } from "node:fs";
 import { ConfigError } from "@zero-trust/server";
 import { z } from "zod";
-import { readJsonFile } from "./json-file.ts";
-
-const coordinate = z.string("must be 43 base64url characters").regex(/^[\w-]{43}$/u, "must be 43 base64url characters");
+import { coordinate, keyId } from "./client-key.ts";
+import { type JsonFile, parseJsonFile } from "./json-file.ts";
+import { type OnFileError, type ReloadedFile, reloadedFile } from "./reloaded-file.ts";
+import { utcTime } from "./utc-time.ts";
 
 const signingKey = z
   .strictObject({
-    kid: z.string("must be a text").regex(/^[\w.-]{1,128}$/u, "must be 1 to 128 of letters, digits, - _ and ."),
+    kid: keyId,
     kty: z.literal("EC", "must be EC"),
     crv: z.literal("P-256", "must be P-256"),
     alg: z.literal("ES256", "must be ES256").default("ES256"),
@@ -15,8 +17,10 @@ const signingKey = z
     x: coordinate,
     y: coordinate,
     d: coordinate,
+    createdAt: utcTime.default(0),
   })
-  .refine(isKeyPair, "is not a key pair: x and y do not belong to d");
+  .refine(isKeyPair, "is not a key pair: x and y do not belong to d")
+  .transform(({ createdAt, ...jwk }): SigningKey => ({ ...jwk, createdAtMs: createdAt }));
 
 /** A private key for ES256 (RFC 7518, section 6.2.2). */
 export interface SigningKey {
@@ -28,33 +32,45 @@ export interface SigningKey {
   readonly x: string;
   readonly y: string;
   readonly d: string;
+  /** Milliseconds since 1970; 0 when the file does not say. */
+  readonly createdAtMs: number;
 }
 
 const schema = z
   .strictObject({ keys: z.array(signingKey, "must be a list") })
   .refine(({ keys }) => new Set(keys.map(({ kid }) => kid)).size === keys.length, "has two keys of one kid");
 
-/** The key that signs, and those that are published; a key is published before it signs, and after. */
-export interface SigningKeys {
-  readonly current: SigningKey;
-  readonly all: readonly SigningKey[];
+/**
+ * Reads a private JWK Set (RFC 7517), which only its owner may read, and follows its changes. What is in it is published;
+ * what is not is withdrawn.
+ *
+ * @throws ConfigError for a file that is missing, wrong or open to others; later it goes to `onError`
+ */
+export function signingKeysFile(
+  path: string,
+  options: { readonly onError: OnFileError },
+): ReloadedFile<readonly SigningKey[]> {
+  const file: JsonFile = { path, what: "signing keys file", variable: "ZT_SIGNING_JWKS_FILE" };
+  return reloadedFile(file, (bytes) => parseSigningKeys(file, bytes), options.onError);
 }
 
-/** Reads a private JWK Set (RFC 7517), whose first key signs; throws ConfigError for a file that is missing or wrong. */
-export function readSigningKeys(path: string): SigningKeys {
-  const { keys } = readJsonFile({ path, what: "signing keys file", variable: "ZT_SIGNING_JWKS_FILE" }, schema);
-  const [current] = keys;
-  if (current === undefined) {
+function parseSigningKeys(file: JsonFile, bytes: Buffer): readonly SigningKey[] {
+  const { path, variable } = file;
+  if ((statSync(path).mode & 0o077) !== 0)
     throw new ConfigError(
-      `The signing keys file ${path} has no key; add one or name another with ZT_SIGNING_JWKS_FILE.`,
+      `The signing keys file ${path} is open to others: chmod 600 it, or name another with ${variable}.`,
     );
-  }
-  return { current, all: keys };
+  const { keys } = parseJsonFile(file, bytes, schema);
+  if (keys.length === 0)
+    throw new ConfigError(`The signing keys file ${path} has no key; add one or name another with ${variable}.`);
+  return keys;
 }
 
 /** The public JWK Set, made of the members that are public, so that a new private one does not slip in. */
-export function publicJwks({ all }: SigningKeys): { readonly keys: readonly Readonly<Record<string, string>>[] } {
-  return { keys: all.map(({ kid, kty, crv, alg, use, x, y }) => ({ kid, kty, crv, alg, use, x, y })) };
+export function publicJwks(keys: readonly SigningKey[]): {
+  readonly keys: readonly Readonly<Record<string, string>>[];
+} {
+  return { keys: keys.map(({ kid, kty, crv, alg, use, x, y }) => ({ kid, kty, crv, alg, use, x, y })) };
 }
 
 function isKeyPair({ kty, crv, x, y, d }: { kty: string; crv: string; x: string; y: string; d: string }): boolean {

@@ -4,9 +4,12 @@ import type { Caller } from "./caller.ts";
 /** Longest text of a caller's that goes into a record. */
 const MAX_TEXT_LENGTH = 256;
 
-/** One token request, decided. */
+/** One request to the token endpoint or the revocation endpoint, decided. */
 export interface TokenRequest {
-  readonly outcome: "issued" | "refused" | "failed";
+  /** The token endpoint unless given. */
+  readonly endpoint?: "token" | "revocation" | undefined;
+  /** "ignored": a revocation of what is no token of the client's. */
+  readonly outcome: "issued" | "refused" | "failed" | "revoked" | "ignored";
   readonly caller?: Caller | undefined;
   /** What was asked for, as the caller put it. */
   readonly audience?: unknown;
@@ -19,13 +22,13 @@ export interface TokenRequest {
   readonly cause?: string | undefined;
 }
 
-/** Writes one record a token request: who asked for what, and what became of it; never a secret or a token. */
+/** Writes one record a request: who asked for what, and what became of it; never a secret or a token. */
 export type TokenLog = (request: TokenRequest) => void;
 
-/** Creates the log of token requests. */
+/** Creates the log of token and revocation requests. */
 export function tokenLog(log: Log): TokenLog {
   const child = recordLog(log, "token");
-  return ({ outcome, caller, audience, scope, tokenId, error, cause }) => {
+  return ({ endpoint = "token", outcome, caller, audience, scope, tokenId, error, cause }) => {
     child.info(
       {
         outcome,
@@ -39,7 +42,7 @@ export function tokenLog(log: Log): TokenLog {
         cause: shorten(cause),
         latencyMs: caller === undefined ? undefined : Math.round((performance.now() - caller.startedMs) * 10) / 10,
       },
-      "token request",
+      `${endpoint} request`,
     );
   };
 }

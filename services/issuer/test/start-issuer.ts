@@ -1,23 +1,37 @@
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import type { IncomingHttpHeaders } from "node:http";
-import { request as httpsRequest } from "node:https";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import type { Server } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { openDatabase } from "@zero-trust/database";
 import { identityFromMemory, type TlsMaterial } from "@zero-trust/mtls";
 import { createLog } from "@zero-trust/server";
 import { createCa, type LeafOptions, type TestCa } from "@zero-trust/testkit";
 import { exportJWK, generateKeyPair } from "jose";
+import type { Kysely } from "kysely";
 import { listen } from "../src/listen.ts";
-import { createIssuer, readClients, readSigningKeys } from "../src/service.ts";
+import {
+  clientsFile,
+  createIssuer,
+  type IssuerSchema,
+  migrations,
+  revocationsFile,
+  signingKeysFile,
+} from "../src/service.ts";
+import { type Asking, ask } from "./ask.ts";
 
 export const issuer = "https://issuer.production.internal";
 export const trustDomain = "production.internal";
 export const orders = "https://order.production.internal";
 export const payments = "https://payment.production.internal";
 
+/** A file of clients, as a test may change it. */
+export interface ClientsDocument {
+  readonly clients: Record<string, unknown>[];
+}
+
 /** The clients file of the tests. */
-export function clientsDocument(partnerSecret: string): object {
+export function clientsDocument(partnerSecret: string): ClientsDocument {
   return {
     clients: [
       {
@@ -36,11 +50,16 @@ export function clientsDocument(partnerSecret: string): object {
         clientId: "partner",
         spiffeId: "spiffe://production.internal/partner",
         authentication: "client_secret_basic",
-        secretSha256: createHash("sha256").update(partnerSecret).digest("hex"),
+        secrets: [{ sha256: sha256Of(partnerSecret) }],
         audiences: { [orders]: ["read:orders"] },
       },
     ],
   };
+}
+
+/** What a clients file has of a secret. */
+export function sha256Of(secret: string): string {
+  return createHash("sha256").update(secret).digest("hex");
 }
 
 /** A private JWK Set with one key, and the key alone. */
@@ -49,106 +68,98 @@ export async function newSigningKey(kid: string): Promise<Record<string, unknown
   return { ...(await exportJWK(privateKey)), kid, alg: "ES256", use: "sig" };
 }
 
-export interface Answer {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  readonly body: Record<string, unknown>;
-}
-
-export interface AskOptions {
-  /** Whose certificate is shown; none when null. */
-  readonly as: TlsMaterial | null;
-  readonly method?: string;
-  readonly path?: string;
-  readonly body?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
-export interface StartedIssuer extends AsyncDisposable {
+export interface StartedIssuer extends Asking, AsyncDisposable {
   readonly ca: TestCa;
   readonly port: number;
   readonly partnerSecret: string;
   /** The log, a record a line. */
   readonly lines: string[];
-  readonly storefront: TlsMaterial;
-  readonly orderService: TlsMaterial;
   readonly partner: TlsMaterial;
+  readonly server: Server;
+  /** Its database. */
+  readonly db: Kysely<IssuerSchema>;
   issue(leaf: LeafOptions): Promise<TlsMaterial>;
-  ask(options: AskOptions): Promise<Answer>;
+  /** Writes a file and lets the issuer look at it. */
+  change(file: IssuerFile, content: object): Promise<void>;
+  refresh(): Promise<void>;
 }
 
-/** A real issuer on a free port of the loopback interface. */
-export async function startIssuer(): Promise<StartedIssuer> {
-  const ca = await createCa();
+export type IssuerFile = keyof typeof files;
+
+const files = {
+  clients: "clients.json",
+  keys: "signing-jwks.json",
+  revocations: "revocations.json",
+} as const;
+
+/** Writes a file of an issuer's folder. */
+export function writeIssuerFile(folder: string, file: IssuerFile, content: object): void {
+  writeFileSync(join(folder, files[file]), JSON.stringify(content), { mode: 0o600 });
+}
+
+/** What may differ from one start to the next. */
+export interface StartOptions {
+  /** A folder that another issuer has left; a new one, which is removed afterwards, unless given. */
+  readonly folder?: string;
+  readonly ca?: TestCa;
+  readonly keys?: readonly Record<string, unknown>[];
+  readonly now?: () => number;
+  readonly refreshMs?: number;
+}
+
+/** A real issuer on a free port of the loopback interface; it looks at its files when it is told to. */
+export async function startIssuer(options: StartOptions = {}): Promise<StartedIssuer> {
+  const { ca = await createCa(), now = Date.now, refreshMs = 3_600_000 } = options;
+  const folder = options.folder ?? mkdtempSync(join(tmpdir(), "issuer-"));
   const workload = (name: string) => ca.issue({ spiffeId: `spiffe://production.internal/${name}` });
-  const identity = await workload("issuer");
   const partnerSecret = randomBytes(32).toString("base64url");
   const lines: string[] = [];
-  const directory = mkdtempSync(join(tmpdir(), "issuer-"));
-  const clientsFile = join(directory, "clients.json");
-  const keysFile = join(directory, "signing.jwks.json");
-  writeFileSync(clientsFile, JSON.stringify(clientsDocument(partnerSecret)));
-  writeFileSync(keysFile, JSON.stringify({ keys: [await newSigningKey("now"), await newSigningKey("next")] }));
-  const server = createIssuer({
-    log: createLog({ name: "issuer", destination: { write: (line) => lines.push(line) } }),
-    identity: identityFromMemory(identity),
+  const path = (file: IssuerFile) => join(folder, files[file]);
+  if (!existsSync(path("clients"))) {
+    writeIssuerFile(folder, "clients", clientsDocument(partnerSecret));
+    writeIssuerFile(folder, "keys", {
+      keys: options.keys ?? [await newSigningKey("now"), await newSigningKey("next")],
+    });
+    writeIssuerFile(folder, "revocations", { tokens: [], clients: [] });
+  }
+  const log = createLog({ name: "issuer", destination: { write: (line) => lines.push(line) } });
+  const onError = (err: Error) => log.warn({ err }, "the version before stays in force");
+  const db = await openDatabase<IssuerSchema>({ file: join(folder, "issuer.db"), migrations });
+  const { server, refresh, close } = await createIssuer({
+    log,
+    identity: identityFromMemory(await workload("issuer")),
     trustDomain,
     issuer,
-    clients: readClients(clientsFile, { trustDomain }),
-    signingKeys: readSigningKeys(keysFile),
+    clients: clientsFile(path("clients"), { trustDomain, onError }),
+    signingKeys: signingKeysFile(path("keys"), { onError }),
+    revocations: revocationsFile(path("revocations"), { onError }),
+    db,
+    refreshMs,
+    now,
   });
-  rmSync(directory, { recursive: true });
-  const { port, close } = await listen(server, { host: "127.0.0.1", port: 0 });
+  const listening = await listen(server, { host: "127.0.0.1", port: 0 });
   return {
     ca,
-    port,
+    port: listening.port,
     partnerSecret,
     lines,
     storefront: await workload("storefront"),
     orderService: await workload("order-service"),
     partner: await workload("partner"),
+    server,
+    db,
     issue: (leaf) => ca.issue(leaf),
-    ask: (options) => ask({ port, ca: ca.ca, ...options }),
-    [Symbol.asyncDispose]: close,
+    ask: (request) => ask({ port: listening.port, ca: ca.ca, ...request }),
+    async change(file, content) {
+      writeIssuerFile(folder, file, content);
+      await refresh();
+    },
+    refresh,
+    async [Symbol.asyncDispose]() {
+      await listening.close();
+      await close();
+      await db.destroy();
+      if (options.folder === undefined) rmSync(folder, { recursive: true });
+    },
   };
-}
-
-/** One request over a connection of its own. */
-function ask(options: AskOptions & { readonly port: number; readonly ca: string }): Promise<Answer> {
-  const { as, port, ca, method = "POST", path = "/oauth/token", body, headers } = options;
-  return new Promise((resolve, reject) => {
-    const request = httpsRequest(
-      {
-        host: "127.0.0.1",
-        port,
-        servername: "issuer.production.internal",
-        ca,
-        ...(as === null ? {} : { cert: as.cert, key: as.key }),
-        agent: false,
-        method,
-        path,
-        headers: {
-          host: "issuer.production.internal",
-          ...(body === undefined
-            ? {}
-            : { "content-type": "application/x-www-form-urlencoded", "content-length": Buffer.byteLength(body) }),
-          ...headers,
-        },
-      },
-      (response) => {
-        let text = "";
-        response.setEncoding("utf8");
-        response.on("data", (chunk: string) => {
-          text += chunk;
-        });
-        response.on("error", reject);
-        response.on("end", () => {
-          const parsed = text.startsWith("{") ? (JSON.parse(text) as Record<string, unknown>) : { text };
-          resolve({ status: response.statusCode ?? 0, headers: response.headers, body: parsed });
-        });
-      },
-    );
-    request.on("error", reject);
-    request.end(body);
-  });
 }

@@ -10,6 +10,10 @@ export interface OrderConfig {
   readonly trustDomain: string;
   readonly grantsFile: string;
   readonly apiKeysFile: string;
+  /** Where it is noted when each API key was last used; nowhere unless given. */
+  readonly apiKeyUsesFile: string | undefined;
+  /** Where every decision is appended, besides the log; without it no call is let in. */
+  readonly decisionsFile: string | undefined;
   readonly databaseFile: string;
   /** Who has to have issued a token. */
   readonly issuer: string;
@@ -30,6 +34,8 @@ const schema = z
     ZT_TRUST_DOMAIN: trustDomain.default("production.internal"),
     ZT_GRANTS_FILE: text,
     ZT_API_KEYS_FILE: text,
+    ZT_API_KEY_USES_FILE: text.optional(),
+    ZT_DECISIONS_FILE: text.optional(),
     ZT_DATABASE_FILE: text,
     ZT_ISSUER: httpsOrigin.default("https://issuer.production.internal"),
     ZT_ISSUER_ADDRESS: address,
@@ -45,6 +51,8 @@ const schema = z
       trustDomain: variables.ZT_TRUST_DOMAIN,
       grantsFile: variables.ZT_GRANTS_FILE,
       apiKeysFile: variables.ZT_API_KEYS_FILE,
+      apiKeyUsesFile: variables.ZT_API_KEY_USES_FILE,
+      decisionsFile: variables.ZT_DECISIONS_FILE,
       databaseFile: variables.ZT_DATABASE_FILE,
       issuer: variables.ZT_ISSUER,
       issuerAddress: variables.ZT_ISSUER_ADDRESS,

@@ -30,7 +30,7 @@ beforeEach(async () => {
     ZT_GRANTS_FILE: write("grants.json", JSON.stringify({ grants: [] })),
     ZT_API_KEYS_FILE: write("api-keys.json", JSON.stringify({ keys: [] })),
     ZT_SIGNING_KEY_ID: id,
-    ZT_SIGNING_SECRET_FILE: write("signing-secret", secret),
+    ZT_SIGNING_SECRET_FILE: write("signing-secret", secret.expose()),
     ZT_DATABASE_FILE: join(folder, "order.db"),
     // Nobody is there: the service starts all the same, and refuses tokens until somebody is.
     ZT_ISSUER_ADDRESS: "127.0.0.1:1",

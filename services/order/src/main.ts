@@ -1,8 +1,8 @@
 // The order service's composition root: read from top to bottom, it is the service; it is closed from bottom to top.
 import { policyOf } from "@zero-trust/auth";
 import { bearer, clientCredentials, connect } from "@zero-trust/auth/client";
-import { jwks } from "@zero-trust/auth/server";
-import { apiKeyFile, grantsFile } from "@zero-trust/auth/stores/file";
+import { jwks, tokenRevocations } from "@zero-trust/auth/server";
+import { apiKeyFile, apiKeyUseFile, decisionFile, grantsFile } from "@zero-trust/auth/stores/file";
 import { openDatabase } from "@zero-trust/database";
 import { httpsAgent, identityFromDirectory, mutualTlsChannels } from "@zero-trust/mtls";
 import { PaymentService } from "@zero-trust/proto/payment/v1";
@@ -12,6 +12,9 @@ import { readOrderConfig } from "./config.ts";
 import { migrations, type OrderSchema } from "./migrations.ts";
 import { serveOrders } from "./service.ts";
 import { signerFromFile } from "./signing-secret.ts";
+
+/** A key that the issuer withdraws is dead within 30 s; some of them are for the issuer to see its file changed. */
+const KEY_REFRESH_MS = 20_000;
 
 await runService("order", async (log) => {
   const config = readOrderConfig();
@@ -23,14 +26,23 @@ await runService("order", async (log) => {
   );
 
   const onError = (err: Error) => log.warn({ err }, "the version before stays in force");
+  const decisions = config.decisionsFile === undefined ? undefined : decisionFile(config.decisionsFile);
+  opened.defer(() => decisions?.close());
   const grants = opened.adopt(grantsFile(config.grantsFile, { onError }), (file) => file.close());
   const apiKeys = opened.adopt(apiKeyFile(config.apiKeysFile, { onError }), (file) => file.close());
+  const apiKeyUses =
+    config.apiKeyUsesFile === undefined ? undefined : apiKeyUseFile(config.apiKeyUsesFile, { onError });
+  opened.defer(() => apiKeyUses?.close());
   const agent = opened.adopt(httpsAgent({ identity, serverId: `spiffe://${trustDomain}/issuer` }), (it) =>
     it.destroy(),
   );
   const tokenKeys = opened.adopt(
-    jwks({ url: new URL(`https://${issuerAddress}/.well-known/jwks.json`), agent, onError }),
+    jwks({ url: new URL(`https://${issuerAddress}/.well-known/jwks.json`), agent, refreshMs: KEY_REFRESH_MS, onError }),
     (keys) => keys.close(),
+  );
+  const revocations = opened.adopt(
+    tokenRevocations({ url: new URL(`https://${issuerAddress}/.well-known/revoked-tokens.json`), agent, onError }),
+    (list) => list.close(),
   );
 
   const db = opened.adopt(
@@ -69,8 +81,11 @@ await runService("order", async (log) => {
     trustDomain,
     issuer,
     tokenKeys,
+    revocations,
     grants,
     apiKeys,
+    apiKeyUses: apiKeyUses?.used,
+    decisions: decisions?.write,
     db,
     payments,
   });

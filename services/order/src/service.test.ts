@@ -79,3 +79,17 @@ test("closing does not wait for those who watch, and finishes the payment that i
   await closing;
   expect(double.charged.size).toBe(1);
 });
+
+test("B22: a watch ends when its token is revoked, and the token opens nothing any more", async () => {
+  const storefront = await order.clientAs("storefront", (as) => [
+    as.token("read:orders write:orders", { jti: "watcher" }),
+  ]);
+  const { order: placed } = await storefront.createOrder(asked);
+  const watching = storefront.watchOrder({ orderId: placed?.orderId ?? "" })[Symbol.asyncIterator]();
+  await watching.next();
+  order.revoked.push({ jti: "watcher", exp: Math.floor(Date.now() / 1000) + 300 });
+  expect(await refusal(watching.next())).toEqual(["UNAUTHENTICATED", "CREDENTIAL_INVALID"]);
+  expect(await refusal(storefront.listOrders({}))).toEqual(["UNAUTHENTICATED", "CREDENTIAL_INVALID"]);
+  const other = await order.clientAs("storefront", all);
+  expect((await other.listOrders({})).orders).toHaveLength(1);
+});

@@ -1,9 +1,17 @@
 import { identityOf } from "@zero-trust/auth";
-import { type ApiKeySource, apiKey, bearer, type GrantSource, type KeySet } from "@zero-trust/auth/server";
+import {
+  type ApiKeyOptions,
+  type ApiKeySource,
+  apiKey,
+  bearer,
+  type GrantSource,
+  type KeySet,
+  type TokenRevocations,
+} from "@zero-trust/auth/server";
 import { isDatabaseReady } from "@zero-trust/database";
 import type { TlsIdentity } from "@zero-trust/mtls";
 import { OrderService } from "@zero-trust/proto/order/v1";
-import { type Log, type Serving, serve, service } from "@zero-trust/server";
+import { type Log, type ServeOptions, type Serving, serve, service } from "@zero-trust/server";
 import type { Kysely } from "kysely";
 import { orderHandlers } from "./handlers.ts";
 import type { OrderSchema } from "./migrations.ts";
@@ -26,8 +34,13 @@ export interface OrderDependencies {
   /** Who has to have issued a token. */
   readonly issuer: string;
   readonly tokenKeys: KeySet;
+  readonly revocations: TokenRevocations;
   readonly grants: GrantSource;
   readonly apiKeys: ApiKeySource;
+  /** Hears, now and then, which API keys are used. */
+  readonly apiKeyUses?: ApiKeyOptions["onUsed"];
+  /** Gets every decision besides the log, and no call is let in without. */
+  readonly decisions?: ServeOptions["decisions"];
   readonly db: Kysely<OrderSchema>;
   readonly payments: OutboxOptions["payments"];
 }
@@ -39,6 +52,7 @@ export interface OrderDependencies {
  */
 export async function serveOrders(dependencies: OrderDependencies): Promise<Serving> {
   const { log, identity, host, port, trustDomain, issuer, grants, db, payments } = dependencies;
+  const { tokenKeys, revocations, apiKeyUses, decisions } = dependencies;
   const audience = `https://order.${trustDomain}`;
   const changes = new OrderChanges();
   const outbox = new Outbox({
@@ -54,8 +68,8 @@ export async function serveOrders(dependencies: OrderDependencies): Promise<Serv
     callerOf: (metadata) => identityOf(metadata).client,
   });
   const credentials = [
-    apiKey({ keys: dependencies.apiKeys, audience }),
-    bearer({ issuer, audience, keys: dependencies.tokenKeys }),
+    apiKey({ keys: dependencies.apiKeys, audience, ...(apiKeyUses === undefined ? {} : { onUsed: apiKeyUses }) }),
+    bearer({ issuer, audience, keys: tokenKeys, revocations }),
   ];
   const serving = await serve({
     log,
@@ -63,9 +77,14 @@ export async function serveOrders(dependencies: OrderDependencies): Promise<Serv
     host,
     port,
     protect: { trustDomain, grants, credentials },
+    decisions,
     services: [service(OrderService, handlers)],
     limits: { maxMessageBytes: MAX_MESSAGE_BYTES },
-    readiness: { store: () => isDatabaseReady(db), issuerKeys: () => dependencies.tokenKeys.isReady() },
+    readiness: {
+      store: () => isDatabaseReady(db),
+      issuerKeys: () => tokenKeys.isReady(),
+      revocations: () => revocations.isReady(),
+    },
   });
   await outbox.start();
   return {

@@ -25,7 +25,7 @@ const failure = (keyId: string): Error => {
 
 test("takes a secret with the line feed that editors put after it", () => {
   const { id, secret } = newSigningKey();
-  writeFileSync(path, `${secret}\n`);
+  writeFileSync(path, `${secret.expose()}\n`);
   expect(signerFromFile({ keyId: id, path }).metadataKeys).toContain("x-signature");
 });
 
@@ -44,9 +44,9 @@ test("refuses what is no secret, or no key id, and repeats neither", () => {
   expect(wrongSecret.message).toContain(path);
   expect(wrongSecret.message).not.toContain("hunter2");
   const { secret } = newSigningKey();
-  writeFileSync(path, secret);
+  writeFileSync(path, secret.expose());
   const wrongId = failure("sk-live-oops");
   expect(wrongId.message).toContain("ZT_SIGNING_KEY_ID");
   expect(wrongId.message).not.toContain("oops");
-  expect(wrongId.message).not.toContain(secret);
+  expect(wrongId.message).not.toContain(secret.expose());
 });

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bearer, connect, type Presenter } from "@zero-trust/auth/client";
 import { newApiKey } from "@zero-trust/auth/issue";
-import { jwks } from "@zero-trust/auth/server";
+import { jwks, tokenRevocations } from "@zero-trust/auth/server";
 import { httpsAgent, identityFromMemory, mutualTlsChannels, mutualTlsHttpsServer } from "@zero-trust/mtls";
 import { OrderService } from "@zero-trust/proto/order/v1";
 import { type Client, createClient } from "@zero-trust/rpc";
@@ -26,6 +26,8 @@ export interface StartedOrder extends AsyncDisposable {
   readonly serving: Serving;
   /** A key of the client `storefront`. */
   readonly apiKey: string;
+  /** Tokens that the issuer says are revoked. */
+  readonly revoked: { readonly jti: string; readonly exp: number }[];
   /** A client with a certificate of this workload, and credentials. */
   clientAs(
     workload: string,
@@ -36,7 +38,7 @@ export interface StartedOrder extends AsyncDisposable {
 /** Makes the credentials of one workload. */
 export interface CredentialsOf {
   /** A token of the client of the workload's name, bound to its certificate. */
-  token(scope: string): Presenter;
+  token(scope: string, claims?: { readonly jti: string }): Presenter;
 }
 
 /** Starts it; disposing it leaves nothing behind. */
@@ -49,8 +51,13 @@ export async function startOrder(payments: OutboxOptions["payments"]): Promise<S
   const tokens = await createTokenIssuer({ issuer });
 
   const issuerIdentity = await identityOf("issuer");
-  const issuerServer = mutualTlsHttpsServer({ identity: issuerIdentity }, (_, response) =>
-    response.setHeader("content-type", "application/json").end(JSON.stringify(tokens.jwks)),
+  const revoked: { readonly jti: string; readonly exp: number }[] = [];
+  const documents: Readonly<Record<string, () => unknown>> = {
+    "/keys": () => tokens.jwks,
+    "/revoked": () => ({ tokens: revoked, clients: [] }),
+  };
+  const issuerServer = mutualTlsHttpsServer({ identity: issuerIdentity }, ({ url = "" }, response) =>
+    response.setHeader("content-type", "application/json").end(JSON.stringify(documents[url]?.())),
   );
   await new Promise<void>((resolve) => issuerServer.listen(0, "127.0.0.1", resolve));
   opened.defer(() => issuerServer.closeAllConnections());
@@ -59,8 +66,13 @@ export async function startOrder(payments: OutboxOptions["payments"]): Promise<S
   const identity = await identityOf("order-service");
   const agent = opened.adopt(httpsAgent({ identity, serverId: spiffe("issuer") }), (it) => it.destroy());
   const { port } = issuerServer.address() as AddressInfo;
-  const tokenKeys = opened.adopt(jwks({ url: new URL(`https://127.0.0.1:${port}/`), agent }), (keys) => keys.close());
-  await vi.waitUntil(() => tokenKeys.isReady(), { timeout: 10_000 });
+  const issuerUrl = `https://127.0.0.1:${port}`;
+  const tokenKeys = opened.adopt(jwks({ url: new URL(`${issuerUrl}/keys`), agent }), (keys) => keys.close());
+  const revocations = opened.adopt(
+    tokenRevocations({ url: new URL(`${issuerUrl}/revoked`), agent, refreshMs: 100 }),
+    (list) => list.close(),
+  );
+  await vi.waitUntil(() => tokenKeys.isReady() && revocations.isReady(), { timeout: 10_000 });
   const apiKey = newApiKey("live");
   const db = opened.adopt(await openOrders(folder), (it) => it.destroy());
   const serving = await serveOrders({
@@ -71,6 +83,7 @@ export async function startOrder(payments: OutboxOptions["payments"]): Promise<S
     trustDomain,
     issuer,
     tokenKeys,
+    revocations,
     grants: { current: () => new Map() },
     apiKeys: {
       find: (id) =>
@@ -99,7 +112,7 @@ export async function startOrder(payments: OutboxOptions["payments"]): Promise<S
     disposables.defer(() => channels.close());
     const claims = { sub: workload, client_id: workload, aud: audience, cnf: { "x5t#S256": caller.thumbprint } };
     const presenters = credentials({
-      token: (scope) => bearer({ tokens: { token: () => tokens.sign({ ...claims, scope }) } }),
+      token: (scope, more) => bearer({ tokens: { token: () => tokens.sign({ ...claims, ...more, scope }) } }),
     });
     return createClient(OrderService, connect({ channels, credentials: presenters }));
   }
@@ -107,7 +120,8 @@ export async function startOrder(payments: OutboxOptions["payments"]): Promise<S
   const disposables = opened.move();
   return {
     serving,
-    apiKey: apiKey.key,
+    apiKey: apiKey.key.expose(),
+    revoked,
     clientAs,
     [Symbol.asyncDispose]: () => disposables.disposeAsync(),
   };

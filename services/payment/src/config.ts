@@ -10,6 +10,10 @@ export interface PaymentConfig {
   readonly trustDomain: string;
   readonly grantsFile: string;
   readonly apiKeysFile: string;
+  /** Where it is noted when each API key was last used; nowhere unless given. */
+  readonly apiKeyUsesFile: string | undefined;
+  /** Where every decision is appended, besides the log; without it no call is let in. */
+  readonly decisionsFile: string | undefined;
   readonly signingKeysFile: string;
   readonly keyEncryptionKeyFile: string;
   readonly databaseFile: string;
@@ -29,6 +33,8 @@ const schema = z
     ZT_TRUST_DOMAIN: trustDomain.default("production.internal"),
     ZT_GRANTS_FILE: text,
     ZT_API_KEYS_FILE: text,
+    ZT_API_KEY_USES_FILE: text.optional(),
+    ZT_DECISIONS_FILE: text.optional(),
     ZT_SIGNING_KEYS_FILE: text,
     ZT_KEY_ENCRYPTION_KEY_FILE: text,
     ZT_DATABASE_FILE: text,
@@ -44,6 +50,8 @@ const schema = z
       trustDomain: variables.ZT_TRUST_DOMAIN,
       grantsFile: variables.ZT_GRANTS_FILE,
       apiKeysFile: variables.ZT_API_KEYS_FILE,
+      apiKeyUsesFile: variables.ZT_API_KEY_USES_FILE,
+      decisionsFile: variables.ZT_DECISIONS_FILE,
       signingKeysFile: variables.ZT_SIGNING_KEYS_FILE,
       keyEncryptionKeyFile: variables.ZT_KEY_ENCRYPTION_KEY_FILE,
       databaseFile: variables.ZT_DATABASE_FILE,

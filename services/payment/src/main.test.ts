@@ -30,7 +30,7 @@ beforeEach(async () => {
     ZT_GRANTS_FILE: write("grants.json", JSON.stringify({ grants: [] })),
     ZT_API_KEYS_FILE: write("api-keys.json", JSON.stringify({ keys: [] })),
     ZT_SIGNING_KEYS_FILE: write("signing-keys.json", sealSigningKeys([], key)),
-    ZT_KEY_ENCRYPTION_KEY_FILE: write("key-encryption-key", key),
+    ZT_KEY_ENCRYPTION_KEY_FILE: write("key-encryption-key", key.expose()),
     ZT_DATABASE_FILE: join(folder, "payment.db"),
     ZT_ACQUIRER_FILE: join(folder, "acquirer.db"),
     // Nobody is there: the service starts all the same, and refuses tokens until somebody is.

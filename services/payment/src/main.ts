@@ -1,6 +1,6 @@
 // The payment service's composition root: read from top to bottom, it is the service; it is closed from bottom to top.
-import { jwks, memoryNonceStore } from "@zero-trust/auth/server";
-import { apiKeyFile, grantsFile, signingKeyFile } from "@zero-trust/auth/stores/file";
+import { jwks, memoryNonceStore, tokenRevocations } from "@zero-trust/auth/server";
+import { apiKeyFile, apiKeyUseFile, decisionFile, grantsFile, signingKeyFile } from "@zero-trust/auth/stores/file";
 import { openDatabase } from "@zero-trust/database";
 import { httpsAgent, identityFromDirectory } from "@zero-trust/mtls";
 import { identityLog, runService } from "@zero-trust/server";
@@ -8,6 +8,9 @@ import { readPaymentConfig } from "./config.ts";
 import { migrations, type PaymentSchema } from "./migrations.ts";
 import { servePayments } from "./service.ts";
 import { simulatedAcquirer } from "./simulated-acquirer.ts";
+
+/** A key that the issuer withdraws is dead within 30 s; some of them are for the issuer to see its file changed. */
+const KEY_REFRESH_MS = 20_000;
 
 await runService("payment", async (log) => {
   const config = readPaymentConfig();
@@ -19,18 +22,27 @@ await runService("payment", async (log) => {
   );
 
   const onError = (err: Error) => log.warn({ err }, "the version before stays in force");
+  const decisions = config.decisionsFile === undefined ? undefined : decisionFile(config.decisionsFile);
+  opened.defer(() => decisions?.close());
   const grants = opened.adopt(grantsFile(config.grantsFile, { onError }), (file) => file.close());
   const apiKeys = opened.adopt(apiKeyFile(config.apiKeysFile, { onError }), (file) => file.close());
   const signingKeys = opened.adopt(
     signingKeyFile({ path: config.signingKeysFile, keyEncryptionKeyPath: config.keyEncryptionKeyFile, onError }),
     (file) => file.close(),
   );
+  const apiKeyUses =
+    config.apiKeyUsesFile === undefined ? undefined : apiKeyUseFile(config.apiKeyUsesFile, { onError });
+  opened.defer(() => apiKeyUses?.close());
   const agent = opened.adopt(httpsAgent({ identity, serverId: `spiffe://${trustDomain}/issuer` }), (it) =>
     it.destroy(),
   );
   const tokenKeys = opened.adopt(
-    jwks({ url: new URL(`https://${issuerAddress}/.well-known/jwks.json`), agent, onError }),
+    jwks({ url: new URL(`https://${issuerAddress}/.well-known/jwks.json`), agent, refreshMs: KEY_REFRESH_MS, onError }),
     (keys) => keys.close(),
+  );
+  const revocations = opened.adopt(
+    tokenRevocations({ url: new URL(`https://${issuerAddress}/.well-known/revoked-tokens.json`), agent, onError }),
+    (list) => list.close(),
   );
   const nonces = memoryNonceStore();
 
@@ -51,8 +63,11 @@ await runService("payment", async (log) => {
     trustDomain,
     issuer,
     tokenKeys,
+    revocations,
     grants,
     apiKeys,
+    apiKeyUses: apiKeyUses?.used,
+    decisions: decisions?.write,
     signingKeys,
     nonces,
     db,

@@ -3,7 +3,7 @@ import { reasonOf } from "@zero-trust/auth";
 import { apiKey } from "@zero-trust/auth/client";
 import { PaymentState } from "@zero-trust/proto/payment/v1";
 import { RpcError } from "@zero-trust/rpc";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type CredentialsOf, type StartedPayment, startPayment } from "../test/start-payment.ts";
 
 let payment: StartedPayment;
@@ -79,4 +79,23 @@ test("a message above what payment needs is refused for its size, before it is l
   const storefront = await payment.clientAs("storefront", (as) => [as.signature()]);
   const call = storefront.getPayment({ paymentId: "p".repeat(100_000) });
   expect(await refusal(call)).toEqual(["RESOURCE_EXHAUSTED", undefined]);
+});
+
+test("a payment whose decision cannot be written down is not made", async () => {
+  const decisions = vi.fn(() => {
+    throw new Error("no space left on device");
+  });
+  await using unrecorded = await startPayment({ decisions });
+  const client = await unrecorded.clientAs("order-service", all);
+  expect(await refusal(client.createPayment(asked()))).toEqual(["UNAVAILABLE", "CHECK_UNAVAILABLE"]);
+  expect(decisions).toHaveBeenCalledWith(expect.objectContaining({ outcome: "allowed" }));
+  expect(await unrecorded.countCharges()).toBe(0);
+});
+
+test("it is told which API key was used", async () => {
+  const apiKeyUses = vi.fn();
+  await using used = await startPayment({ apiKeyUses });
+  const reporting = await used.clientAs("reporting", () => [apiKey({ key: used.apiKey })]);
+  await reporting.listTransactions({});
+  expect(apiKeyUses).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ client: "reporting" }));
 });

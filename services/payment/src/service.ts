@@ -1,5 +1,6 @@
 import { identityOf } from "@zero-trust/auth";
 import {
+  type ApiKeyOptions,
   type ApiKeySource,
   apiKey,
   bearer,
@@ -8,11 +9,12 @@ import {
   type KeySet,
   type KeySource,
   type MemoryNonceStore,
+  type TokenRevocations,
 } from "@zero-trust/auth/server";
 import { isDatabaseReady } from "@zero-trust/database";
 import type { TlsIdentity } from "@zero-trust/mtls";
 import { PaymentService } from "@zero-trust/proto/payment/v1";
-import { type Log, type Serving, serve, service } from "@zero-trust/server";
+import { type Log, type ServeOptions, type Serving, serve, service } from "@zero-trust/server";
 import type { Kysely } from "kysely";
 import type { Acquirer } from "./acquirer.ts";
 import { paymentHandlers } from "./handlers.ts";
@@ -35,8 +37,13 @@ export interface PaymentDependencies {
   /** Who has to have issued a token. */
   readonly issuer: string;
   readonly tokenKeys: KeySet;
+  readonly revocations: TokenRevocations;
   readonly grants: GrantSource;
   readonly apiKeys: ApiKeySource;
+  /** Hears, now and then, which API keys are used. */
+  readonly apiKeyUses?: ApiKeyOptions["onUsed"];
+  /** Gets every decision besides the log, and no call is let in without. */
+  readonly decisions?: ServeOptions["decisions"];
   readonly signingKeys: KeySource;
   readonly nonces: MemoryNonceStore;
   readonly db: Kysely<PaymentSchema>;
@@ -50,6 +57,7 @@ export interface PaymentDependencies {
  */
 export async function servePayments(dependencies: PaymentDependencies): Promise<Serving> {
   const { log, identity, host, port, trustDomain, issuer, grants, db, acquirer } = dependencies;
+  const { tokenKeys, revocations, apiKeyUses, decisions } = dependencies;
   const audience = `https://payment.${trustDomain}`;
   const store = new PaymentStore(db);
   const handlers = paymentHandlers({
@@ -59,8 +67,8 @@ export async function servePayments(dependencies: PaymentDependencies): Promise<
     callerOf: (metadata) => identityOf(metadata).client,
   });
   const credentials = [
-    apiKey({ keys: dependencies.apiKeys, audience }),
-    bearer({ issuer, audience, keys: dependencies.tokenKeys }),
+    apiKey({ keys: dependencies.apiKeys, audience, ...(apiKeyUses === undefined ? {} : { onUsed: apiKeyUses }) }),
+    bearer({ issuer, audience, keys: tokenKeys, revocations }),
     hmac({ keys: dependencies.signingKeys, nonces: dependencies.nonces, audience }),
   ];
   return await serve({
@@ -69,11 +77,13 @@ export async function servePayments(dependencies: PaymentDependencies): Promise<
     host,
     port,
     protect: { trustDomain, grants, credentials },
+    decisions,
     services: [service(PaymentService, handlers)],
     limits: { maxMessageBytes: MAX_MESSAGE_BYTES },
     readiness: {
       store: () => isDatabaseReady(db),
-      issuerKeys: () => dependencies.tokenKeys.isReady(),
+      issuerKeys: () => tokenKeys.isReady(),
+      revocations: () => revocations.isReady(),
       nonces: () => dependencies.nonces.isReady(),
     },
   });

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bearer, connect, hmac, type Presenter } from "@zero-trust/auth/client";
 import { newApiKey, newSigningKey } from "@zero-trust/auth/issue";
-import { jwks, memoryNonceStore, signingSecret } from "@zero-trust/auth/server";
+import { jwks, memoryNonceStore, signingSecret, tokenRevocations } from "@zero-trust/auth/server";
 import { openDatabase } from "@zero-trust/database";
 import { httpsAgent, identityFromMemory, mutualTlsChannels, mutualTlsHttpsServer } from "@zero-trust/mtls";
 import { PaymentService } from "@zero-trust/proto/payment/v1";
@@ -14,7 +14,7 @@ import { createLog, type Serving } from "@zero-trust/server";
 import { createCa, createTokenIssuer } from "@zero-trust/testkit";
 import { vi } from "vitest";
 import { migrations, type PaymentSchema } from "../src/migrations.ts";
-import { servePayments } from "../src/service.ts";
+import { type PaymentDependencies, servePayments } from "../src/service.ts";
 import { simulatedAcquirer } from "../src/simulated-acquirer.ts";
 
 const trustDomain = "production.internal";
@@ -38,13 +38,15 @@ export interface StartedPayment extends AsyncDisposable {
 /** Makes the credentials of one workload. */
 export interface CredentialsOf {
   /** A token of the client of the workload's name, bound to its certificate. */
-  token(scope: string): Presenter;
+  token(scope: string, claims?: { readonly jti: string }): Presenter;
   /** The signing key of order-service. */
   signature(): Presenter;
 }
 
 /** Starts it; disposing it leaves nothing behind. */
-export async function startPayment(): Promise<StartedPayment> {
+export async function startPayment(
+  options: Pick<PaymentDependencies, "apiKeyUses" | "decisions"> = {},
+): Promise<StartedPayment> {
   await using opened = new AsyncDisposableStack();
   const folder = mkdtempSync(join(tmpdir(), "payment-service-"));
   opened.defer(() => rmSync(folder, { recursive: true }));
@@ -53,8 +55,12 @@ export async function startPayment(): Promise<StartedPayment> {
   const tokens = await createTokenIssuer({ issuer });
 
   const issuerIdentity = await identityOf("issuer");
-  const issuerServer = mutualTlsHttpsServer({ identity: issuerIdentity }, (_, response) =>
-    response.setHeader("content-type", "application/json").end(JSON.stringify(tokens.jwks)),
+  const documents: Readonly<Record<string, () => unknown>> = {
+    "/keys": () => tokens.jwks,
+    "/revoked": () => ({ tokens: [], clients: [] }),
+  };
+  const issuerServer = mutualTlsHttpsServer({ identity: issuerIdentity }, ({ url = "" }, response) =>
+    response.setHeader("content-type", "application/json").end(JSON.stringify(documents[url]?.())),
   );
   await new Promise<void>((resolve) => issuerServer.listen(0, "127.0.0.1", resolve));
   opened.defer(() => issuerServer.closeAllConnections());
@@ -63,8 +69,13 @@ export async function startPayment(): Promise<StartedPayment> {
   const identity = await identityOf("payment-service");
   const agent = opened.adopt(httpsAgent({ identity, serverId: spiffe("issuer") }), (it) => it.destroy());
   const { port } = issuerServer.address() as AddressInfo;
-  const tokenKeys = opened.adopt(jwks({ url: new URL(`https://127.0.0.1:${port}/`), agent }), (keys) => keys.close());
-  await vi.waitUntil(() => tokenKeys.isReady(), { timeout: 10_000 });
+  const issuerUrl = `https://127.0.0.1:${port}`;
+  const tokenKeys = opened.adopt(jwks({ url: new URL(`${issuerUrl}/keys`), agent }), (keys) => keys.close());
+  const revocations = opened.adopt(
+    tokenRevocations({ url: new URL(`${issuerUrl}/revoked`), agent, refreshMs: 100 }),
+    (list) => list.close(),
+  );
+  await vi.waitUntil(() => tokenKeys.isReady() && revocations.isReady(), { timeout: 10_000 });
   const apiKey = newApiKey("live");
   const signing = newSigningKey();
   const db = opened.adopt(await openDatabase<PaymentSchema>({ file: join(folder, "payment.db"), migrations }), (it) =>
@@ -81,6 +92,7 @@ export async function startPayment(): Promise<StartedPayment> {
     trustDomain,
     issuer,
     tokenKeys,
+    revocations,
     grants: {
       current: () =>
         new Map([
@@ -105,6 +117,7 @@ export async function startPayment(): Promise<StartedPayment> {
     nonces: memoryNonceStore({ now: () => Date.now() - 60_000 }),
     db,
     acquirer,
+    ...options,
   });
   opened.defer(() => serving.close());
 
@@ -118,7 +131,7 @@ export async function startPayment(): Promise<StartedPayment> {
     disposables.defer(() => channels.close());
     const claims = { sub: workload, client_id: workload, aud: audience, cnf: { "x5t#S256": caller.thumbprint } };
     const presenters = credentials({
-      token: (scope) => bearer({ tokens: { token: () => tokens.sign({ ...claims, scope }) } }),
+      token: (scope, more) => bearer({ tokens: { token: () => tokens.sign({ ...claims, ...more, scope }) } }),
       signature: () => hmac({ keyId: signing.id, secret: signing.secret }),
     });
     return createClient(PaymentService, connect({ channels, credentials: presenters }));
@@ -127,7 +140,7 @@ export async function startPayment(): Promise<StartedPayment> {
   const disposables = opened.move();
   return {
     serving,
-    apiKey: apiKey.key,
+    apiKey: apiKey.key.expose(),
     clientAs,
     countCharges: () => acquirer.countCharges(),
     [Symbol.asyncDispose]: () => disposables.disposeAsync(),

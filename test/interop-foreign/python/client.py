@@ -139,4 +139,5 @@ def main():
                 run(order)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,11 +1,12 @@
 import { Credential } from "../gen/zerotrust/auth/v1/policy_pb.ts";
 import type { Presenter } from "../presenter.ts";
+import { exposed, type Secret } from "../secret.ts";
 import { parseApiKey } from "./format.ts";
 
 /** What the client side of API keys needs. */
 export interface ApiKeyOptions {
   /** `sk-live-…` */
-  readonly key: string;
+  readonly key: string | Secret;
 }
 
 /**
@@ -14,7 +15,8 @@ export interface ApiKeyOptions {
  * @param options - the key
  * @throws TypeError when the key is malformed; it is not repeated
  */
-export function apiKey({ key }: ApiKeyOptions): Presenter {
+export function apiKey(options: ApiKeyOptions): Presenter {
+  const key = exposed(options.key);
   if (parseApiKey(key) === undefined) throw new TypeError("The API key is malformed: was it copied whole?");
   return {
     credential: Credential.API_KEY,

@@ -1,5 +1,6 @@
 import { createHash, randomBytes, randomInt } from "node:crypto";
 import { crc32 } from "node:zlib";
+import { Secret } from "../secret.ts";
 
 /**
  * What an API key looks like, for secret scanners and for grammars in other languages: `sk-live-` or `sk-test-`, the
@@ -27,19 +28,28 @@ export function parseApiKey(key: string): ParsedApiKey | undefined {
  * Makes a new API key.
  *
  * @param mode - `live`, or `test` for keys that a live service refuses
+ * @param id - of the key that gets a second secret in a rotation; a new one unless given
+ * @throws TypeError when the id is none
  * @returns the key, to be shown once, and what goes into the key file: the id and the SHA-256 of the key
  */
-export function newApiKey(mode: ApiKeyMode): { readonly key: string; readonly id: string; readonly sha256: string } {
-  const alphabet = "abcdefghijklmnopqrstuvwxyz0123456789";
-  const id = Array.from({ length: 12 }, () => alphabet[randomInt(alphabet.length)]).join("");
+export function newApiKey(
+  mode: ApiKeyMode,
+  id: string = newId(),
+): { readonly key: Secret; readonly id: string; readonly sha256: string } {
   const body = `sk-${mode}-${id}-${randomBytes(32).toString("base64url")}`;
   const key = body + checksum(body);
-  return { key, id, sha256: hashApiKey(key).toString("hex") };
+  if (!apiKeyPattern.test(key)) throw new TypeError("An API key is `live` or `test`, and its id is 12 of a-z0-9.");
+  return { key: new Secret(key), id, sha256: hashApiKey(key).toString("hex") };
 }
 
 /** SHA-256 of the whole key. A key holds 256 random bits, so a slow hash would only slow us down. */
 export function hashApiKey(key: string): Buffer {
   return createHash("sha256").update(key, "ascii").digest();
+}
+
+function newId(): string {
+  const alphabet = "abcdefghijklmnopqrstuvwxyz0123456789";
+  return Array.from({ length: 12 }, () => alphabet[randomInt(alphabet.length)]).join("");
 }
 
 function checksum(text: string): string {

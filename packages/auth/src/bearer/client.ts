@@ -1,5 +1,6 @@
 import { Credential } from "../gen/zerotrust/auth/v1/policy_pb.ts";
 import type { Presenter } from "../presenter.ts";
+import { tokenGrammar } from "./token-request.ts";
 import type { TokenSource } from "./token-source.ts";
 
 /** What the client side of bearer tokens needs. */
@@ -8,13 +9,29 @@ export interface BearerOptions {
   readonly tokens: TokenSource;
 }
 
-/** RFC 6750 §2.1. Checked here because what the transport says of an illegal header quotes it. */
-const tokenGrammar = /^[A-Za-z0-9._~+/-]+=*$/;
+const scheme = "Bearer ";
+
+/** What a token can be the cause of; a server that gives no reason may mean the token too. */
+const reasonsOfTokens: ReadonlySet<string | undefined> = new Set([
+  "CREDENTIAL_INVALID",
+  "CREDENTIAL_EXPIRED",
+  undefined,
+]);
 
 /**
- * Presents an OAuth 2.0 access token in `authorization` (RFC 6750 §2.1).
+ * Presents an OAuth 2.0 access token in `authorization` (RFC 6750 §2.1). When a server refuses it, the source is told, and
+ * a unary or server-streaming call is made once more by itself where the source has another.
  *
  * @param options - the source of tokens
+ * @example
+ * ```ts
+ * import { type AuthenticatedChannels, bearer, connect, type TokenSource } from "@zero-trust/auth/client";
+ * import type { MutualTlsChannels } from "@zero-trust/mtls";
+ *
+ * export function withTokens(channels: MutualTlsChannels, tokens: TokenSource): AuthenticatedChannels {
+ *   return connect({ channels, credentials: [bearer({ tokens })] });
+ * }
+ * ```
  */
 export function bearer({ tokens }: BearerOptions): Presenter {
   return {
@@ -22,8 +39,13 @@ export function bearer({ tokens }: BearerOptions): Presenter {
     metadataKeys: ["authorization"],
     async present(attempt) {
       const token = await tokens.token(attempt);
+      // Checked here because what the transport says of an illegal header quotes it.
       if (!tokenGrammar.test(token)) throw new TypeError("The source of tokens gave something that is none.");
-      return { authorization: `Bearer ${token}` };
+      return { authorization: `${scheme}${token}` };
+    },
+    refused({ reason, presented }) {
+      if (!reasonsOfTokens.has(reason)) return false;
+      return tokens.refused?.(presented["authorization"]?.slice(scheme.length) ?? "") ?? false;
     },
   };
 }

@@ -53,26 +53,29 @@ export function requestJson({
   };
   return new Promise((resolve, reject) => {
     const req = request(url, options, (res) => {
+      const refuse = (why: string): void => {
+        reject(new Error(why));
+        req.destroy();
+      };
+      if ((res.headers["content-encoding"] ?? "identity") !== "identity") refuse("the answer is compressed");
       const chunks: Buffer[] = [];
       let size = 0;
       res.on("data", (chunk: Buffer) => {
         size += chunk.length;
-        if (size > maxBytes) req.destroy(new Error(`the answer is larger than ${maxBytes} bytes`));
+        if (size > maxBytes) refuse(`the answer is larger than ${maxBytes} bytes`);
         else chunks.push(chunk);
       });
       res.on("error", reject);
       res.on("end", () => {
-        if ((res.headers["content-encoding"] ?? "identity") !== "identity") {
-          reject(new Error("the answer is compressed"));
-          return;
-        }
         const json = parseJson(Buffer.concat(chunks));
         // Without the parser's own words, which would quote the body.
         if (json === undefined) reject(new Error(`status ${res.statusCode} without JSON`));
         else resolve({ status: res.statusCode ?? 0, json });
       });
     });
-    req.on("error", (error) => reject(signal.aborted ? new Error(`no answer within ${timeoutMs} ms`) : error));
+    // Not left to the request, which says nothing as long as its agent has no connection for it.
+    signal.addEventListener("abort", () => reject(new Error(`no answer within ${timeoutMs} ms`)), { once: true });
+    req.on("error", reject);
     req.end(body);
   });
 }

@@ -1,12 +1,13 @@
-import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from "jose";
-import { clientId } from "../client-id.ts";
+import { compactVerify, errors } from "jose";
+import { yesOrNoIn } from "../answers.ts";
 import type { Finding } from "../decision.ts";
 import { Credential, Reason } from "../gen/zerotrust/auth/v1/policy_pb.ts";
-import { type CallFacts, invalid, type MetadataVerifier, singleValue, type Verification } from "../verifier.ts";
-import { type KeySet, KeysUnavailable } from "./jwks.ts";
-
-/** The signature algorithms that a token may have (RFC 8725 §3.1); never `none`, never a symmetric one. */
-export type TokenAlgorithm = "ES256" | "Ed25519" | "PS256" | "RS256";
+import { invalid, type MetadataVerifier, singleValue, type Verification } from "../verifier.ts";
+import type { KeySet, TokenAlgorithm } from "./key-set.ts";
+import { digestOf, SignatureCache, type VerifiedToken } from "./signature-cache.ts";
+import { checkClaims, claimsOf, type ExpectedClaims, TokenExpired } from "./token-claims.ts";
+import { headerOf, TokenProblem, tokenIn } from "./token-format.ts";
+import type { TokenRevocations } from "./token-revocations.ts";
 
 /** What the server side of bearer tokens needs. */
 export interface BearerOptions {
@@ -16,76 +17,113 @@ export interface BearerOptions {
   readonly audience: string;
   /** The authorization server's keys: `jwks({…})`. */
   readonly keys: KeySet;
-  /** @defaultValue `["ES256"]` */
+  /** The tokens that it took back: `tokenRevocations({…})`. Without, a token lives until it expires. */
+  readonly revocations?: TokenRevocations;
+  /** What its tokens are signed with. @defaultValue `["ES256"]` */
   readonly algorithms?: readonly TokenAlgorithm[];
   /** The longest life of a token, `exp` − `iat`, in seconds. @defaultValue 300 */
   readonly maxLifetimeSeconds?: number;
   /** How far clocks may disagree, in seconds. @defaultValue 5 */
   readonly clockSkewSeconds?: number;
+  /** How many verified signatures are remembered, of about a kilobyte each. @defaultValue 10 000 */
+  readonly maxCachedTokens?: number;
+  /**
+   * Whether a token has to be bound to the caller's certificate (RFC 8705 §3). Only an authorization server that cannot
+   * bind its tokens is a reason for `"none"`; a token that is bound has to fit all the same.
+   *
+   * @defaultValue `"required"`
+   * @deprecated With `"none"`, whoever steals a token and has any certificate of the trust domain can use it.
+   */
+  readonly certificateBound?: "required" | "none";
 }
 
-/** A token of ours has about 700 bytes; what is larger is not looked at. */
-const maxTokenBytes = 8 * 1024;
-/** Base64url without padding, three parts (RFC 7515 §7.1). jose tolerates more; RFC 8725 tells us not to. */
-const bearerToken = /^Bearer ([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)$/;
-/** Header parameters that bring a key along, or change what the token means. */
-const refusedParameters = ["crit", "b64", "zip", "jwk", "jku", "x5c", "x5u", "x5t", "x5t#S256"];
-const keyId = /^[A-Za-z0-9._-]{1,128}$/;
-const requiredClaims = ["iss", "aud", "exp", "iat", "sub", "client_id", "jti"];
+const knownAlgorithms: readonly TokenAlgorithm[] = ["ES256", "Ed25519", "PS256", "RS256"];
 
 /**
  * Verifies OAuth 2.0 access tokens in `authorization`: JWTs by RFC 9068, bound to the caller's certificate by
- * RFC 8705 §3, with the checks of RFC 8725.
+ * RFC 8705 §3, with the checks of RFC 8725. A signature is verified once; all else is checked for every call.
  *
  * @param options - whose tokens, for which service
+ * @throws TypeError when an option makes no sense
+ * @example
+ * ```ts
+ * import { bearer, jwks, tokenRevocations } from "@zero-trust/auth/server";
+ * import { httpsAgent, identityFromDirectory } from "@zero-trust/mtls";
+ *
+ * const issuer = "https://issuer.production.internal";
+ * const agent = httpsAgent({ identity: identityFromDirectory("tls"), serverId: "spiffe://production.internal/issuer" });
+ * const verifier = bearer({
+ *   issuer,
+ *   audience: "https://greeter.production.internal",
+ *   keys: jwks({ url: new URL(`${issuer}/.well-known/jwks.json`), agent }),
+ *   revocations: tokenRevocations({ url: new URL(`${issuer}/.well-known/revoked-tokens.json`), agent }),
+ * });
+ * ```
  */
 export function bearer(options: BearerOptions): MetadataVerifier {
-  const { issuer, audience, keys, algorithms = ["ES256"], maxLifetimeSeconds = 300, clockSkewSeconds = 5 } = options;
-
-  async function check(token: string, call: CallFacts): Promise<Verification> {
-    const problem = headerProblem(token);
-    if (problem !== undefined) return { finding: invalid(problem) };
-    const { payload } = await jwtVerify(token, keys.getKey, {
-      algorithms: [...algorithms],
-      typ: "at+jwt",
-      issuer,
-      audience,
-      requiredClaims,
-      clockTolerance: clockSkewSeconds,
-      currentDate: new Date(call.nowMs),
+  const { keys, revocations, algorithms = ["ES256"], maxCachedTokens = 10_000 } = options;
+  const expected: ExpectedClaims = {
+    issuer: options.issuer,
+    audience: options.audience,
+    maxLifetimeSeconds: options.maxLifetimeSeconds ?? 300,
+    clockSkewSeconds: options.clockSkewSeconds ?? 5,
+    // oxlint-disable-next-line typescript/no-deprecated -- here it is read, for those who have no other choice
+    certificateBound: options.certificateBound ?? "required",
+  };
+  refuseNonsense({ ...expected, algorithms, maxCachedTokens });
+  if (expected.certificateBound === "none") {
+    process.emitWarning(`Tokens of ${expected.issuer} need not be bound to a certificate: a stolen one can be used.`, {
+      code: "ZERO_TRUST_UNBOUND_TOKENS",
     });
-    const id = typeof payload.jti === "string" ? payload.jti : "";
-    return { id, finding: judge(payload, call) };
+  }
+  const cache = new SignatureCache(maxCachedTokens);
+
+  async function verifySignature(token: string, digest: string): Promise<VerifiedToken> {
+    const { alg, kid } = headerOf(token, algorithms);
+    const key = await keys.find(kid, alg);
+    if (key === undefined) throw new TokenProblem("the token's key is unknown");
+    if (key.kid !== kid || key.alg !== alg) throw new Error("the key set answered with another key");
+    const { payload } = await compactVerify(token, key.key, { algorithms: [alg] });
+    const verified = { key, claims: claimsOf(payload) };
+    cache.add(digest, verified);
+    return verified;
   }
 
-  function judge(payload: JWTPayload, call: CallFacts): Finding {
-    const problem = lifetimeProblem(payload, call) ?? claimProblem(payload);
-    if (problem !== undefined) return invalid(problem);
-    if (thumbprintOf(payload["cnf"]) !== call.peer.thumbprint) {
-      return invalid("the token is bound to another certificate, or to none");
+  /** All that may have changed since the signature was verified, and all that differs from call to call. */
+  function judge({ key, claims }: VerifiedToken, thumbprint: string, nowMs: number): Finding {
+    try {
+      if (!yesOrNoIn(keys.holds(key), "the key set")) throw new TokenProblem("the token's key was withdrawn");
+      checkClaims(claims, expected, thumbprint, nowMs);
+      const { jti, client, scopes, iat: issuedAtSeconds } = claims;
+      const token = { jti, client, issuedAtSeconds };
+      if (revocations !== undefined && yesOrNoIn(revocations.isRevoked(token), "the token revocations")) {
+        throw new TokenProblem("the token was revoked");
+      }
+      return { verdict: "verified", client, scopes };
+    } catch (error) {
+      return findingOf(error);
     }
-    const { scope, client_id: client } = payload;
-    const scopes = new Set(typeof scope === "string" ? scope.split(" ").filter(isText) : []);
-    return { verdict: "verified", client: client as string, scopes };
-  }
-
-  function lifetimeProblem({ exp, iat }: JWTPayload, call: CallFacts): string | undefined {
-    if (exp === undefined || iat === undefined) return "the token has no lifetime";
-    if (iat > Math.floor(call.nowMs / 1000) + clockSkewSeconds) return "the token is from the future";
-    return exp - iat > maxLifetimeSeconds ? "the token lives longer than any of this issuer's" : undefined;
   }
 
   return {
     credential: Credential.BEARER,
     metadataKeys: ["authorization"],
     isPresented: (metadata) => metadata.get("authorization").length > 0,
-    async verify(metadata, call) {
-      const value = singleValue(metadata, "authorization");
-      if (value === undefined || value.length > maxTokenBytes) return { finding: invalid("the token is too large") };
-      const token = bearerToken.exec(value)?.[1];
-      if (token === undefined) return { finding: invalid("authorization is not a bearer token") };
+    async verify(metadata, { peer, nowMs }): Promise<Verification> {
       try {
-        return await check(token, call);
+        const token = tokenIn(singleValue(metadata, "authorization"));
+        const digest = digestOf(token);
+        const cached = cache.find(digest);
+        const verified =
+          cached !== undefined && yesOrNoIn(keys.holds(cached.key), "the key set")
+            ? cached
+            : await verifySignature(token, digest);
+        const { thumbprint } = peer;
+        return {
+          id: verified.claims.jti,
+          finding: judge(verified, thumbprint, nowMs),
+          recheck: (laterMs) => judge(verified, thumbprint, laterMs),
+        };
       } catch (error) {
         return { finding: findingOf(error) };
       }
@@ -93,38 +131,30 @@ export function bearer(options: BearerOptions): MetadataVerifier {
   };
 }
 
-/** What jose does not look at: the types of claims, and that there is one audience. */
-function claimProblem({ aud, sub, jti, client_id: client, scope }: JWTPayload): string | undefined {
-  // One token, one service: a second audience could take it there and use it.
-  if (typeof aud !== "string" && aud?.length !== 1) return "the token has several audiences";
-  if (!isText(sub) || !isText(jti)) return "the token's sub or jti is not a text";
-  if (!isText(client) || !clientId.test(client)) return "the token's client_id is malformed";
-  return scope !== undefined && typeof scope !== "string" ? "the token's scope is not a text" : undefined;
-}
-
-function headerProblem(token: string): string | undefined {
-  const header = decodeProtectedHeader(token);
-  const refused = refusedParameters.find((name) => Object.hasOwn(header, name));
-  if (refused !== undefined) return `the token's header carries ${refused}`;
-  if (typeof header.kid !== "string" || !keyId.test(header.kid)) return "the token's kid is missing or malformed";
-  return undefined;
-}
-
 function findingOf(error: unknown): Finding {
-  if (error instanceof KeysUnavailable) return { verdict: "unavailable", cause: error.message };
-  if (error instanceof errors.JWTExpired) {
-    return { verdict: "invalid", reason: Reason.CREDENTIAL_EXPIRED, cause: "the token has expired" };
-  }
-  // jose's messages name claims and codes, never values.
+  if (error instanceof TokenExpired)
+    return { verdict: "invalid", reason: Reason.CREDENTIAL_EXPIRED, cause: error.message };
+  if (error instanceof TokenProblem) return invalid(error.message);
+  // jose's messages name what it looked at, never values.
   if (error instanceof errors.JOSEError) return invalid(`the token is refused: ${error.code}: ${error.message}`);
-  if (error instanceof TypeError) return invalid("the token is malformed");
-  throw error;
+  // No keys, no list, or a defect of ours: whatever it is, nobody has checked the token.
+  return { verdict: "unavailable", cause: error instanceof Error ? error.message : "the token could not be checked" };
 }
 
-function thumbprintOf(cnf: unknown): unknown {
-  return typeof cnf === "object" && cnf !== null && "x5t#S256" in cnf ? cnf["x5t#S256"] : undefined;
-}
+type Settings = ExpectedClaims & Required<Pick<BearerOptions, "algorithms" | "maxCachedTokens">>;
 
-function isText(value: unknown): value is string {
-  return typeof value === "string" && value !== "";
+function refuseNonsense(options: Settings): void {
+  const { issuer, audience, algorithms, maxLifetimeSeconds, clockSkewSeconds, maxCachedTokens } = options;
+  if (issuer === "" || audience === "") throw new TypeError("bearer() needs an issuer and an audience.");
+  if (algorithms.length === 0 || !algorithms.every((alg) => knownAlgorithms.includes(alg))) {
+    throw new TypeError(`bearer() takes tokens signed with ${knownAlgorithms.join(", ")} and nothing else.`);
+  }
+  if (!["required", "none"].includes(options.certificateBound)) {
+    throw new TypeError('certificateBound is "required" or "none".');
+  }
+  for (const value of [maxLifetimeSeconds, clockSkewSeconds, maxCachedTokens]) {
+    if (!(value >= 0 && value < Number.POSITIVE_INFINITY)) {
+      throw new TypeError("The numbers of bearer() are finite and not negative.");
+    }
+  }
 }

@@ -1,6 +1,8 @@
 import { createHmac, randomBytes } from "node:crypto";
 import { Credential } from "../gen/zerotrust/auth/v1/policy_pb.ts";
 import type { Presenter } from "../presenter.ts";
+import type { Secret } from "../secret.ts";
+import { correctedClock } from "./clock-correction.ts";
 import { signingSecret } from "./keys.ts";
 import { hmacGrammar, signedHead } from "./string-to-sign.ts";
 
@@ -9,31 +11,51 @@ export interface HmacOptions {
   /** `hk-…` */
   readonly keyId: string;
   /** `hs-…` */
-  readonly secret: string;
+  readonly secret: string | Secret;
   /** Milliseconds since 1970. @defaultValue `Date.now` */
   readonly now?: () => number;
+  /** Hears, for a log, by how many seconds a server's clock is ahead of ours, when signatures begin to follow it. */
+  readonly onClockCorrected?: (offsetSeconds: number) => void;
 }
 
 /**
  * Signs each attempt at a call with HMAC-SHA256 (RFC 2104): a fresh time and nonce, and the very bytes of the message.
  *
- * A signature covers one request message, so it goes with unary and server-streaming methods.
+ * A signature covers one request message, so it goes with unary and server-streaming methods. A server that refuses our
+ * timestamp tells its own time: where that is within a day of ours, signatures follow it from then on, and a unary or
+ * server-streaming call is made once more by itself.
  *
  * @param options - key id and secret
  * @throws TypeError when either is malformed; they are not repeated
+ * @example
+ * ```ts
+ * import { type AuthenticatedChannels, connect, hmac, type Secret } from "@zero-trust/auth/client";
+ * import type { MutualTlsChannels } from "@zero-trust/mtls";
+ *
+ * export function signing(channels: MutualTlsChannels, keyId: string, secret: Secret): AuthenticatedChannels {
+ *   const onClockCorrected = (seconds: number) => console.warn(`Our clock is ${seconds} s behind the server's.`);
+ *   return connect({ channels, credentials: [hmac({ keyId, secret, onClockCorrected })] });
+ * }
+ * ```
  */
-export function hmac({ keyId, secret, now = Date.now }: HmacOptions): Presenter {
+export function hmac(options: HmacOptions): Presenter {
+  const { keyId, secret, now = Date.now, onClockCorrected = () => undefined } = options;
   const key = signingSecret(secret);
   if (!hmacGrammar["x-api-key"].test(keyId)) throw new TypeError("A signing key id is hk- and 8 to 32 of a-z0-9.");
+  const clock = correctedClock(now, onClockCorrected);
   return {
     credential: Credential.HMAC,
     metadataKeys: Object.keys(hmacGrammar),
     async present({ path, message }) {
       const bytes = await message();
-      const timestamp = String(Math.floor(now() / 1000));
+      const timestamp = String(clock.seconds());
       const nonce = randomBytes(16).toString("hex");
       const mac = createHmac("sha256", key).update(signedHead({ path, timestamp, nonce })).update(bytes);
       return { "x-api-key": keyId, "x-timestamp": timestamp, "x-nonce": nonce, "x-signature": mac.digest("hex") };
+    },
+    refused({ reason, serverTimeSeconds, presented }) {
+      if (reason !== "CREDENTIAL_EXPIRED" || serverTimeSeconds === undefined) return false;
+      return clock.refused(Number(presented["x-timestamp"]), serverTimeSeconds);
     },
   };
 }

@@ -1,5 +1,6 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { memoryNonceStore } from "./nonces.ts";
+import { memoryNonceStore, type NonceVerdict } from "./nonces.ts";
 
 const start = 1_795_000_000;
 
@@ -32,8 +33,9 @@ describe("a nonce store", () => {
     at(310);
     expect(claim("a", start + 10)).toBe("replayed");
     at(311);
-    expect(claim("a", start + 10)).toBe("early");
-    expect(nonces.size).toBe(0);
+    expect(claim("a", start + 10)).toBe("replayed");
+    at(311 + 20);
+    expect([claim("a", start + 10), nonces.size]).toEqual(["early", 0]);
   });
   test("brings nothing back when the clock is set back", () => {
     const { claim, at } = store();
@@ -44,6 +46,33 @@ describe("a nonce store", () => {
     at(10);
     expect(claim("a")).toBe("early");
   });
+  test("brings back none of many that were forgotten at once, in whichever order they came", () => {
+    const ages = [3, 0, 1, 20, 21, 40, 39];
+    const { claim, at } = store();
+    at(50);
+    const claims = () => ages.map((age) => claim(String(age), start + 50 - age));
+    expect(new Set(claims())).toEqual(new Set(["new"]));
+    at(1_000);
+    expect(claim("b")).toBe("new");
+    at(50);
+    expect(new Set(claims())).toEqual(new Set(["early"]));
+  });
+  test("serves at once when a clock that was ahead for a moment is right again, and brings nothing back", () => {
+    const { nonces, claim, at } = store();
+    at(10);
+    expect(claim("a")).toBe("new");
+    at(86_400);
+    expect(claim("b")).toBe("new");
+    at(20);
+    expect([nonces.isReady(), claim("a", start + 10), claim("c"), claim("c")]).toEqual([
+      true,
+      "early",
+      "new",
+      "replayed",
+    ]);
+    at(86_401);
+    expect([claim("b", start + 86_400), claim("c", start + 20)]).toEqual(["replayed", "early"]);
+  });
   test("holds one key to its quota and serves the others", () => {
     const { claim, at } = store({ maxNonces: 10, maxNoncesPerKey: 2 });
     at(10);
@@ -53,7 +82,7 @@ describe("a nonce store", () => {
       "quota",
       "new",
     ]);
-    at(311);
+    at(311 + 20);
     expect(claim("d")).toBe("new");
   });
   test("forgets nothing live when it is full", () => {
@@ -67,4 +96,92 @@ describe("a nonce store", () => {
     ]);
     expect(nonces.size).toBe(2);
   });
+});
+
+describe("whatever the clock does", () => {
+  const [pastSeconds, futureSeconds] = [30, 5];
+  const step = fc.record({
+    // Mostly small steps; jumps that leave the window, both ways.
+    bySeconds: fc.oneof({ weight: 4, arbitrary: fc.nat(3) }, fc.integer({ min: -60, max: 60 })),
+    keyId: fc.constantFrom("hk-a", "hk-b"),
+    nonce: fc.nat(3),
+    aheadSeconds: fc.integer({ min: -pastSeconds, max: futureSeconds }),
+  });
+  const steps = fc.array(step, { minLength: 20, maxLength: 200 });
+
+  test("no nonce is new twice while the timestamp that it came with could be shown again", () => {
+    let replays = 0;
+    fc.assert(
+      fc.property(steps, (taken) => {
+        let second = start;
+        const nonces = memoryNonceStore({ pastSeconds, futureSeconds, now: () => second * 1000 });
+        const known: { readonly hash: string; readonly timestampSeconds: number }[] = [];
+        let newestSecond = start - 1_000;
+        for (const { bySeconds, keyId, nonce, aheadSeconds } of taken) {
+          second += bySeconds;
+          newestSecond = Math.max(newestSecond, second);
+          const timestampSeconds = second + aheadSeconds;
+          const hash = `${keyId} ${nonce}`;
+          const verdict = nonces.claim({ keyId, hash, timestampSeconds, nowSeconds: second });
+          const earlier = known.filter((use) => use.hash === hash);
+          const isShownAgain = earlier.some((use) => use.timestampSeconds === timestampSeconds);
+          const couldBeShown = earlier.some((use) => use.timestampSeconds >= newestSecond - pastSeconds);
+          const mustNotBeNew = isShownAgain || couldBeShown;
+          expect(mustNotBeNew && verdict === "new").toBe(false);
+          replays += Number(mustNotBeNew);
+          // What came before the start, or before something that was forgotten, is not known.
+          const wasMissed = timestampSeconds <= start + futureSeconds;
+          const isBeforeForgotten = known.some(
+            (use) => use.timestampSeconds >= timestampSeconds && use.timestampSeconds < newestSecond - pastSeconds,
+          );
+          expect(wasMissed && verdict !== "early").toBe(false);
+          expect(verdict === "early" && !wasMissed && !isBeforeForgotten).toBe(false);
+          expect(verdict === "replayed" && earlier.length === 0).toBe(false);
+          if (verdict === "new") known.push({ hash, timestampSeconds });
+        }
+      }),
+      { numRuns: 500 },
+    );
+    expect(replays).toBeGreaterThan(1_000);
+  });
+  test("it holds no more than it may, all in all and of one key, and forgets nothing live for it", () => {
+    const [maxNonces, maxNoncesPerKey] = [6, 4];
+    const seen = new Set<NonceVerdict>();
+    fc.assert(
+      fc.property(steps, (taken) => {
+        let second = start;
+        let newestSecond = start;
+        const limits = { pastSeconds, futureSeconds, maxNonces, maxNoncesPerKey };
+        const nonces = memoryNonceStore({ ...limits, now: () => second * 1000 });
+        const live: { readonly keyId: string; readonly hash: string; readonly timestampSeconds: number }[] = [];
+        for (const [index, { bySeconds, keyId, aheadSeconds }] of taken.entries()) {
+          second += bySeconds;
+          newestSecond = Math.max(newestSecond, second);
+          const use = { keyId, hash: String(index), timestampSeconds: second + aheadSeconds };
+          const verdict = nonces.claim({ ...use, nowSeconds: second });
+          seen.add(verdict);
+          if (verdict === "new") live.push(use);
+          expect(nonces.size).toBeLessThanOrEqual(maxNonces);
+          const shown = live.filter(({ timestampSeconds }) => timestampSeconds >= newestSecond - pastSeconds);
+          expect(shown.length).toBeLessThanOrEqual(maxNonces);
+          expect(shown.filter((other) => other.keyId === keyId).length).toBeLessThanOrEqual(maxNoncesPerKey);
+          for (const other of shown) expect(nonces.claim({ ...other, nowSeconds: second })).not.toBe("new");
+        }
+      }),
+      { numRuns: 300 },
+    );
+    expect([...seen].toSorted()).toEqual(["early", "full", "new", "quota"]);
+  });
+});
+test("a clock that is broken brings nothing back", () => {
+  const broken = memoryNonceStore({ now: () => Number.NaN });
+  const use = { keyId: "hk-a", hash: "a", timestampSeconds: start, nowSeconds: start };
+  expect([broken.isReady(), broken.claim(use)]).toEqual([false, "early"]);
+  const { nonces, claim, at } = store();
+  at(10);
+  expect(claim("a")).toBe("new");
+  expect(nonces.claim({ ...use, timestampSeconds: start + 10, nowSeconds: Number.NaN })).toBe("replayed");
+});
+test.each([-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY])("a window of %d s is none", (pastSeconds) => {
+  expect(() => memoryNonceStore({ pastSeconds })).toThrow(/pastSeconds is not a whole number/);
 });

@@ -12,18 +12,28 @@ export interface NonceUse {
 /** What became of it: `new`, `replayed`, or not known: `early` (the store is too young), `quota`, `full`. */
 export type NonceVerdict = "new" | "replayed" | "early" | "quota" | "full";
 
+/** How far a timestamp may lie from now, in whole seconds: behind it and ahead. */
+export interface NonceWindow {
+  /** @defaultValue 300 */
+  readonly pastSeconds?: number;
+  /** @defaultValue 5 */
+  readonly futureSeconds?: number;
+}
+
+/** The window where none is given: room for a slow clock, and none to speak of for a fast one. */
+const defaultWindow: Required<NonceWindow> = { pastSeconds: 300, futureSeconds: 5 };
+
 /** Remembers nonces until their timestamps leave the window. Throwing means that it could not be asked. */
 export interface NonceStore {
+  /** For how long it remembers; `hmac()` does not start over a store whose window is smaller than its own. */
+  readonly window?: Required<NonceWindow>;
+  /** Takes a nonce for used, once and for all who ask at the same time: one atomic step. */
   claim(use: NonceUse): NonceVerdict | Promise<NonceVerdict>;
 }
 
 /** How large an in-memory store may grow. */
-export interface MemoryNonceOptions {
-  /** How long a timestamp stays in the window, in seconds. @defaultValue 300 */
-  readonly pastSeconds?: number;
-  /** How far a timestamp may lie ahead, in seconds. @defaultValue 5 */
-  readonly futureSeconds?: number;
-  /** @defaultValue 1 000 000, about 150 MB: 3 300 signed calls a second in a window of 300 s */
+export interface MemoryNonceOptions extends NonceWindow {
+  /** @defaultValue 1 000 000, about 110 MB: 3 300 signed calls a second in a window of 300 s */
   readonly maxNonces?: number;
   /** So that one client cannot fill the store for the others. @defaultValue a quarter of `maxNonces` */
   readonly maxNoncesPerKey?: number;
@@ -33,58 +43,96 @@ export interface MemoryNonceOptions {
 
 /** A nonce store for one process, which says when it has seen long enough to be sure. */
 export interface MemoryNonceStore extends NonceStore {
+  readonly window: Required<NonceWindow>;
+  claim(use: NonceUse): NonceVerdict;
   /** How many nonces it remembers. */
   readonly size: number;
   /** Whether every timestamp that is now in the window could have been seen by this process. */
   isReady(): boolean;
 }
 
+/** The nonces of some neighbouring seconds, which are forgotten together, whatever their number. */
+interface Slice {
+  readonly hashes: Set<string>;
+  readonly perKey: Map<string, number>;
+  newestSeconds: number;
+}
+
+/** Few enough to look through for each claim, and enough to remember at most a sixteenth longer than the window. */
+const SLICES = 16;
+
 /**
  * Remembers nonces in memory. What a process before this one saw is not known, so every timestamp up to the start plus
  * the future skew is `early`; and nothing live is ever forgotten to make room.
+ *
+ * @throws TypeError when the window is not one
  */
 export function memoryNonceStore(options: MemoryNonceOptions = {}): MemoryNonceStore {
-  const { pastSeconds = 300, futureSeconds = 5, maxNonces = 1_000_000, now = Date.now } = options;
+  const { maxNonces = 1_000_000, now = Date.now } = options;
   const { maxNoncesPerKey = Math.ceil(maxNonces / 4) } = options;
-  const seen = new Set<string>();
-  const perKey = new Map<string, number>();
-  const bySecond = new Map<number, NonceUse[]>();
+  const window = windowOf(options);
+  const sliceSeconds = Math.ceil((window.pastSeconds + window.futureSeconds + 1) / SLICES);
+  const slices = new Map<number, Slice>();
   // The newest timestamp that this store cannot vouch for: it was not there yet, or has forgotten it since. It only
-  // ever rises, so that a clock that is set back brings nothing back.
-  let horizon = Math.floor(now() / 1000) + futureSeconds;
+  // ever rises, so that a clock that is set back brings nothing back; and no further than what was used, so that a clock
+  // that was ahead for a moment shuts nobody out for as long.
+  let horizon = Math.floor(now() / 1000) + window.futureSeconds;
 
-  function forgetBefore(second: number): void {
-    for (const [timestamp, uses] of bySecond) {
-      if (timestamp >= second) continue;
-      for (const { hash, keyId } of uses) {
-        seen.delete(hash);
-        const left = (perKey.get(keyId) ?? 1) - 1;
-        if (left === 0) perKey.delete(keyId);
-        else perKey.set(keyId, left);
-      }
-      bySecond.delete(timestamp);
+  function forgetUpTo(second: number): void {
+    for (const [index, { newestSeconds }] of slices) {
+      const isOver = (index + 1) * sliceSeconds - 1 <= second;
+      if (!isOver) continue;
+      slices.delete(index);
+      horizon = Math.max(horizon, newestSeconds);
     }
-    horizon = Math.max(horizon, second - 1);
+  }
+
+  function sliceOf(second: number): Slice {
+    const index = Math.floor(second / sliceSeconds);
+    const slice = slices.get(index) ?? { hashes: new Set(), perKey: new Map(), newestSeconds: second };
+    slice.newestSeconds = Math.max(slice.newestSeconds, second);
+    slices.set(index, slice);
+    return slice;
+  }
+
+  function count(sizeOf: (slice: Slice) => number): number {
+    let sum = 0;
+    for (const slice of slices.values()) sum += sizeOf(slice);
+    return sum;
   }
 
   return {
+    window,
     get size() {
-      return seen.size;
+      return count(({ hashes }) => hashes.size);
     },
     isReady: () => Math.floor(now() / 1000) > horizon,
-    claim(use) {
-      forgetBefore(use.nowSeconds - pastSeconds);
-      if (use.timestampSeconds <= horizon) return "early";
-      if (seen.has(use.hash)) return "replayed";
-      const used = perKey.get(use.keyId) ?? 0;
-      if (used >= maxNoncesPerKey) return "quota";
-      if (seen.size >= maxNonces) return "full";
-      seen.add(use.hash);
-      perKey.set(use.keyId, used + 1);
-      const uses = bySecond.get(use.timestampSeconds);
-      if (uses === undefined) bySecond.set(use.timestampSeconds, [use]);
-      else uses.push(use);
+    claim({ keyId, hash, timestampSeconds, nowSeconds }) {
+      forgetUpTo(nowSeconds - window.pastSeconds - 1);
+      if (!(timestampSeconds > horizon)) return "early";
+      for (const { hashes } of slices.values()) if (hashes.has(hash)) return "replayed";
+      if (count(({ perKey }) => perKey.get(keyId) ?? 0) >= maxNoncesPerKey) return "quota";
+      if (count(({ hashes }) => hashes.size) >= maxNonces) return "full";
+      const { hashes, perKey } = sliceOf(timestampSeconds);
+      hashes.add(hash);
+      perKey.set(keyId, (perKey.get(keyId) ?? 0) + 1);
       return "new";
     },
   };
+}
+
+/**
+ * The window that is asked for.
+ *
+ * @throws TypeError when it is not in whole seconds
+ */
+export function windowOf({ pastSeconds, futureSeconds }: NonceWindow): Required<NonceWindow> {
+  const window = {
+    pastSeconds: pastSeconds ?? defaultWindow.pastSeconds,
+    futureSeconds: futureSeconds ?? defaultWindow.futureSeconds,
+  };
+  for (const [name, seconds] of Object.entries(window)) {
+    if (!Number.isSafeInteger(seconds) || seconds < 0) throw new TypeError(`${name} is not a whole number of seconds.`);
+  }
+  return window;
 }

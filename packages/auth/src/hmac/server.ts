@@ -2,21 +2,18 @@ import { createHash, createHmac, createSecretKey, timingSafeEqual } from "node:c
 import type { Metadata } from "@grpc/grpc-js";
 import type { Finding } from "../decision.ts";
 import { Credential, Reason } from "../gen/zerotrust/auth/v1/policy_pb.ts";
-import { type CallFacts, invalid, type SignatureVerifier, singleValue } from "../verifier.ts";
-import type { KeySource, SigningKey } from "./keys.ts";
-import type { NonceStore } from "./nonces.ts";
+import { judgeRecord, soundRecord, withAnswer } from "../key-record.ts";
+import { invalid, type SignatureVerifier, singleValue } from "../verifier.ts";
+import { faultOfSigningKey, type KeySource, type SigningKey } from "./keys.ts";
+import { type NonceStore, type NonceWindow, windowOf } from "./nonces.ts";
 import { type HmacKey, hmacGrammar, signedHead } from "./string-to-sign.ts";
 
 /** What the server side of signatures needs. */
-export interface HmacOptions {
+export interface HmacOptions extends NonceWindow {
   readonly keys: KeySource;
   readonly nonces: NonceStore;
   /** This service, as the key records name it: `https://payment.production.internal`. */
   readonly audience: string;
-  /** How old a timestamp may be, in seconds; the nonce store has to remember as long. @defaultValue 300 */
-  readonly pastSeconds?: number;
-  /** How far a timestamp may lie ahead, in seconds. @defaultValue 5 */
-  readonly futureSeconds?: number;
 }
 
 /** A key that nobody holds: signatures of unknown keys are checked against it, so that they cost the same. */
@@ -28,10 +25,27 @@ type Parts = Readonly<Record<HmacKey, string>>;
  * Verifies HMAC-SHA256 signatures over method, time, nonce and the very bytes of the message (RFC 2104), in the order in
  * which each step is cheaper and trusts less than the next: grammar, time window, key, signature, nonce.
  *
- * @param options - keys, nonces and which service this is
+ * @param options - keys, nonces, which service this is, and the window of timestamps
+ * @throws TypeError when the window is not one, or the nonce store remembers for less
  */
 export function hmac(options: HmacOptions): SignatureVerifier {
-  const { keys, nonces, audience, pastSeconds = 300, futureSeconds = 5 } = options;
+  const { keys, nonces, audience } = options;
+  const { pastSeconds, futureSeconds } = windowOf(options);
+  const remembered = nonces.window ?? { pastSeconds, futureSeconds };
+  if (!(remembered.pastSeconds >= pastSeconds && remembered.futureSeconds >= futureSeconds)) {
+    throw new TypeError(
+      "The nonce store remembers for less than the window of hmac(): what it forgot could be replayed.",
+    );
+  }
+  const find = <T>(id: string, judge: (key: SigningKey | undefined) => T): T | Promise<T> =>
+    withAnswer(keys.find(id), (found) => judge(soundRecord(found, id, faultOfSigningKey)));
+  /** Undefined for a timestamp in the window, both ends of which are in it. */
+  const outside = (timestampSeconds: number, nowSeconds: number): Finding | undefined => {
+    const ageSeconds = nowSeconds - timestampSeconds;
+    if (ageSeconds <= pastSeconds && ageSeconds >= -futureSeconds) return undefined;
+    const cause = `the timestamp is ${-ageSeconds} s away`;
+    return { verdict: "invalid", reason: Reason.CREDENTIAL_EXPIRED, cause };
+  };
   return {
     credential: Credential.HMAC,
     metadataKeys: Object.keys(hmacGrammar),
@@ -46,17 +60,20 @@ export function hmac(options: HmacOptions): SignatureVerifier {
       if (typeof parts === "string") return { finding: invalid(parts) };
       const id = parts["x-api-key"];
       const timestampSeconds = Number(parts["x-timestamp"]);
-      const nowSeconds = Math.floor(call.nowMs / 1000);
-      if (timestampSeconds < nowSeconds - pastSeconds || timestampSeconds > nowSeconds + futureSeconds) {
-        const cause = `the timestamp is ${timestampSeconds - nowSeconds} s away`;
-        return { id, finding: { verdict: "invalid", reason: Reason.CREDENTIAL_EXPIRED, cause } };
-      }
-      const key = await keys.find(id);
+      const finding = outside(timestampSeconds, Math.floor(call.nowMs / 1000));
+      if (finding !== undefined) return { id, finding };
+      const key = await find(id, (found) => found);
       const check = (message: Uint8Array): Finding => {
         const matches = verify(key, parts, call.path, message);
-        return judge(key, matches, audience, call);
+        if (key === undefined) return invalid("no such signing key");
+        if (!matches) return invalid("the signature is wrong");
+        return judgeRecord(key, "signing key", audience, call.nowMs);
       };
-      const claim = async (): Promise<Finding | undefined> => {
+      const claim = async (nowMs = call.nowMs): Promise<Finding | undefined> => {
+        // The message may have come much later than its signature: by then the store may have forgotten its nonce.
+        const nowSeconds = Math.floor(nowMs / 1000);
+        const late = outside(timestampSeconds, nowSeconds);
+        if (late !== undefined) return late;
         const hash = createHash("sha256").update(`${id}\n${parts["x-nonce"]}`).digest("base64url");
         const verdict = await nonces.claim({ keyId: id, hash, timestampSeconds, nowSeconds });
         switch (verdict) {
@@ -70,9 +87,18 @@ export function hmac(options: HmacOptions): SignatureVerifier {
             return { verdict: "unavailable", cause: "the nonce store has not seen this timestamp from the start" };
           case "full":
             return { verdict: "unavailable", cause: "the nonce store is full" };
+          default:
+            // Not one that the types know: a store is a service that may be wrong.
+            throw new Error("the nonce store answered nonsense");
         }
       };
-      return { id, finding: { verdict: "pending" }, signature: { check, claim } };
+      const recheck = (nowMs: number) =>
+        find(id, (now) => {
+          if (now === undefined) return invalid("the signing key is gone");
+          if (key === undefined || !now.secret.equals(key.secret)) return invalid("the signing key has another secret");
+          return judgeRecord(now, "signing key", audience, nowMs);
+        });
+      return { id, finding: { verdict: "pending" }, signature: { check, claim }, recheck };
     },
   };
 }
@@ -96,13 +122,4 @@ function verify(key: SigningKey | undefined, parts: Parts, path: string, message
     .update(message)
     .digest();
   return timingSafeEqual(expected, Buffer.from(parts["x-signature"], "hex"));
-}
-
-function judge(key: SigningKey | undefined, matches: boolean, audience: string, call: CallFacts): Finding {
-  if (key === undefined) return invalid("no such signing key");
-  if (!matches) return invalid("the signature is wrong");
-  if (key.revokedAtMs !== undefined && key.revokedAtMs <= call.nowMs) return invalid("the signing key is revoked");
-  if (key.expiresAtMs !== undefined && key.expiresAtMs <= call.nowMs) return invalid("the signing key has expired");
-  if (key.audience !== audience) return invalid("the signing key is for another service");
-  return { verdict: "verified", client: key.client, scopes: key.scopes };
 }

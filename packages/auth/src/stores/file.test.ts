@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { newKeyEncryptionKey, newSigningKey, sealSigningKeys } from "../issue.ts";
+import { newApiKey, newKeyEncryptionKey, newSigningKey, sealSigningKeys } from "../issue.ts";
 import { apiKeyFile, FileError, grantsFile, signingKeyFile } from "./file.ts";
 
 let folder: string;
@@ -50,6 +50,28 @@ describe("grantsFile", () => {
 });
 
 describe("apiKeyFile", () => {
+  test("K10: follows a change, finds nothing by a name of its own, and keeps the last good version whole", async () => {
+    const [one, other] = [newApiKey("live"), newApiKey("live")];
+    const file = (...keys: (typeof one)[]) => ({
+      keys: keys.map(({ id, sha256 }) => ({
+        id,
+        client: "reporting",
+        audience: "https://x",
+        scopes: [],
+        secrets: [{ sha256 }],
+      })),
+    });
+    const errors: string[] = [];
+    const path1 = write("keys.json", file(one));
+    using source = closing(apiKeyFile(path1, { reloadMs: 5, onError: ({ message }) => errors.push(message) }));
+    const found = () => [one.id, other.id, "__proto__", "constructor"].map((id) => source.value.find(id) !== undefined);
+    expect(found()).toEqual([true, false, false, false]);
+    write("keys.json", { keys: [...file(other).keys, { id: other.id }] });
+    await vi.waitFor(() => expect(errors).toHaveLength(1));
+    expect(found()).toEqual([true, false, false, false]);
+    write("keys.json", file(other));
+    await vi.waitFor(() => expect(found()).toEqual([false, true, false, false]));
+  });
   test("refuses a key without a secret", () => {
     const key = { id: "a".repeat(12), client: "reporting", audience: "https://x", scopes: [], secrets: [] };
     expect(() => apiKeyFile(write("keys.json", { keys: [key] }))).toThrow(/keys\[0\] has no secret/);
@@ -68,23 +90,23 @@ describe("signingKeyFile", () => {
   };
   const files = () => ({
     path: write("signing.json", sealSigningKeys([entry], kek)),
-    keyEncryptionKeyPath: write("kek", kek),
+    keyEncryptionKeyPath: write("kek", kek.expose()),
   });
 
   test("opens what was sealed, and the file holds no secret", async () => {
     using source = closing(signingKeyFile(files()));
     expect(await source.value.find(id)).toMatchObject({ id, client: "order-service" });
-    expect(sealSigningKeys([entry], kek)).not.toContain(secret.slice(3));
+    expect(sealSigningKeys([entry], kek)).not.toContain(secret.expose().slice(3));
   });
   test("does not open with another key, nor when a byte is changed", () => {
     const good = files();
-    write("kek", newKeyEncryptionKey());
+    write("kek", newKeyEncryptionKey().expose());
     expect(() => signingKeyFile(good)).toThrow(/does not open/);
     const sealed = sealSigningKeys([entry], kek);
     const at = sealed.length - 20;
     const changed = sealed.slice(0, at) + (sealed[at] === "A" ? "B" : "A") + sealed.slice(at + 1);
     write("signing.json", changed);
-    write("kek", kek);
+    write("kek", kek.expose());
     expect(() => signingKeyFile(good)).toThrow(/does not open/);
   });
   test("follows a rotation whose parts arrive one after the other, and drops the old key then", async () => {
@@ -95,7 +117,7 @@ describe("signingKeyFile", () => {
     write("signing.json", sealSigningKeys([fresh], freshKek));
     await vi.waitFor(() => expect(errors).toHaveLength(1));
     expect(await source.value.find(id)).toBeDefined();
-    write("kek", freshKek);
+    write("kek", freshKek.expose());
     await vi.waitFor(async () => expect(await source.value.find(fresh.id)).toBeDefined());
     expect(await source.value.find(id)).toBeUndefined();
     expect(errors).toHaveLength(1);
@@ -109,6 +131,14 @@ describe("signingKeyFile", () => {
     await vi.waitFor(() => expect(errors[0]).toMatch(/open to others/));
     chmodSync(path("signing.json"), 0o600);
     await vi.waitFor(async () => expect(await source.value.find(fresh.id)).toBeDefined());
+  });
+  test("says which file is no key-encryption key, and does not quote it", () => {
+    const good = files();
+    for (const text of ["", "canary", `${kek.expose()}${kek.expose()}`]) {
+      write("kek", text);
+      expect(() => signingKeyFile(good)).toThrow(/its key-encryption key .*kek is no good/);
+      expect(() => signingKeyFile(good)).not.toThrow(text === "" ? /canary/ : text);
+    }
   });
   test("refuses files that others can read", () => {
     const good = files();

@@ -2,6 +2,8 @@ import { type ApiKeySource, parseApiKeys } from "../api-key/records.ts";
 import { type GrantSource, parseGrants } from "../grants.ts";
 import { parseJson, type ReloadOptions, reloadingFile } from "./reloading-file.ts";
 
+export { type ApiKeyUseFile, type ApiKeyUseFileOptions, apiKeyUseFile } from "./api-key-use-file.ts";
+export { type DecisionFile, decisionFile } from "./decision-file.ts";
 export { FileError, type ReloadOptions } from "./reloading-file.ts";
 export { type SigningKeyFileOptions, signingKeyFile } from "./sealed-key-file.ts";
 

@@ -1,4 +1,5 @@
-import { readFileSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
+import { JsonShapeError } from "../json-shape.ts";
 
 /** A file that is read again when it changes, of which the last good version is kept. */
 export interface ReloadingFile<T> {
@@ -15,15 +16,25 @@ export interface ReloadOptions {
   readonly onError?: (error: Error) => void;
 }
 
+/** What a file has to be besides well-formed. */
+export interface FileRules extends ReloadOptions {
+  /** Whether nobody but its owner may have access to it: mode 0600. */
+  readonly isSecret?: boolean;
+}
+
 /** A file that cannot be used; the message is a sentence that names it. */
 export class FileError extends Error {
   override readonly name = "FileError";
 }
 
+/** More than any file of keys or grants holds (some 25 000 keys), and little enough to be read between two calls. */
+export const MAX_FILE_BYTES: number = 10 * 1024 * 1024;
+
 /**
- * Reads files now, and again whenever their bytes have changed. They are compared rather than watched: a mounted secret
- * is swapped by a symbolic link, which file watchers miss. A version that is no good is tried again until it is, since
- * what belongs together (a file and its mode, or its key) is not always changed at once.
+ * Reads files now, and again whenever their bytes have changed. They are compared rather than watched or asked for their
+ * times: a mounted secret is swapped by a symbolic link, which file watchers miss, and two versions may have one size and
+ * one time. A version that is no good is tried again until it is, since what belongs together (a file and its mode, or its
+ * key) is not always changed at once.
  *
  * @param paths - the file, and others that it is read with
  * @param parse - makes something of their bytes, in that order; throws when they are no good
@@ -32,15 +43,17 @@ export class FileError extends Error {
 export function reloadingFile<T>(
   paths: readonly [string, ...string[]],
   parse: (...contents: Buffer[]) => T,
-  options: ReloadOptions,
+  options: FileRules,
 ): ReloadingFile<T> {
-  let contents = paths.map(read);
+  const { isSecret = false, reloadMs = 5_000, onError } = options;
+  const readAll = () => paths.map((path) => readBounded(path, isSecret));
+  let contents = readAll();
   let value = parseFile(paths[0], contents, parse);
   let complaint: string | undefined;
 
   function reload(): void {
     try {
-      const fresh = paths.map(read);
+      const fresh = readAll();
       if (fresh.some((bytes, index) => !bytes.equals(contents[index] ?? Buffer.alloc(0)))) {
         value = parseFile(paths[0], fresh, parse);
         contents = fresh;
@@ -49,12 +62,21 @@ export function reloadingFile<T>(
     } catch (error) {
       const { message } = error as Error;
       // Once for each thing that is wrong, not every few seconds.
-      if (message !== complaint) options.onError?.(error as Error);
+      if (message !== complaint) report(error as Error);
       complaint = message;
     }
   }
 
-  const timer = setInterval(reload, options.reloadMs ?? 5_000).unref();
+  /** A listener that fails must not end the process, which serves with the version before. */
+  function report(error: Error): void {
+    try {
+      onError?.(error);
+    } catch {
+      // Nobody else is there to tell.
+    }
+  }
+
+  const timer = setInterval(reload, reloadMs).unref();
   return { current: () => value, close: () => clearInterval(timer) };
 }
 
@@ -63,14 +85,32 @@ export function parseJson(bytes: Buffer): unknown {
   try {
     return JSON.parse(bytes.toString("utf8")) as unknown;
   } catch {
-    throw new Error("it is not JSON");
+    throw new JsonShapeError("it is not JSON");
   }
 }
 
-function read(path: string): Buffer {
+/**
+ * Reads a file through one descriptor, so that what is checked is what is read. A pipe is not waited for.
+ *
+ * @throws FileError when it cannot be read, is too large, or is open to others and must not be
+ */
+export function readBounded(path: string, isSecret: boolean): Buffer {
   try {
-    return readFileSync(path);
+    const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const stat = fstatSync(file);
+      if (!stat.isFile()) throw new FileError(`The file ${path} is not a file: is the path right?`);
+      if (isSecret && (stat.mode & 0o077) !== 0)
+        throw new FileError(`The file ${path} is open to others: chmod 600 it.`);
+      if (stat.size > MAX_FILE_BYTES) {
+        throw new FileError(`The file ${path} is larger than ${MAX_FILE_BYTES} bytes: is the path right?`);
+      }
+      return readFileSync(file);
+    } finally {
+      closeSync(file);
+    }
   } catch (error) {
+    if (error instanceof FileError) throw error;
     const code = (error as NodeJS.ErrnoException).code;
     throw new FileError(`The file ${path} cannot be read (${code ?? "unknown error"}): is the path right?`);
   }

@@ -1,0 +1,198 @@
+import { type ChannelInterface, type Deadline, type Metadata, type StatusObject, status } from "@grpc/grpc-js";
+import type { MutualTlsCall } from "@zero-trust/mtls";
+import { type Presented, presenting } from "./call-credentials.ts";
+import type { Presenter } from "./presenter.ts";
+import { reasonOf, serverTimeOf, wasLetIn } from "./refusal.ts";
+
+export type Call = ReturnType<ChannelInterface["createCall"]>;
+type Listener = Parameters<Call["start"]>[1];
+type MessageContext = Parameters<Call["sendMessageWithContext"]>[0];
+
+/** A call that is to be made, and by whom it is authenticated. */
+export interface OutgoingCall {
+  /** `/package.Service/Method` */
+  readonly path: string;
+  readonly deadline: Deadline;
+  readonly presenters: readonly Presenter[];
+  /** Opens it on the channel that is current. */
+  readonly open: () => MutualTlsCall;
+}
+
+/** What was said to a call, so that it can be said once more. */
+interface Said {
+  readonly metadata: Metadata;
+  readonly listener: Listener;
+  readonly message: Buffer | undefined;
+  readonly context: MessageContext;
+  readonly reading: boolean;
+  readonly halfClosed: boolean;
+}
+
+/** A call of the channel below, and what was presented in its last attempt. */
+interface Sent {
+  readonly call: MutualTlsCall;
+  presented: Presented;
+}
+
+/** The refusals that say of a credential what a fresh one may mend. */
+const mendable: ReadonlySet<string | undefined> = new Set(["CREDENTIAL_INVALID", "CREDENTIAL_EXPIRED"]);
+
+/**
+ * A call that shows its first message, as bytes, to whoever signs it, and that is sent once more when it was refused for
+ * a credential that has been mended: as long as its one message is all that there is, and nothing has come back.
+ */
+export class AuthenticatedCall implements Call {
+  readonly #outgoing: OutgoingCall;
+  readonly #keys: readonly string[];
+  #sent: Sent;
+  /** Gone as soon as the call may not be sent again. */
+  #said: Said | undefined;
+  /** The message for those who sign it; gone with the first answer, when grpc-js makes no other attempt. */
+  #signed: PromiseWithResolvers<Uint8Array> | undefined = Promise.withResolvers();
+
+  constructor(outgoing: OutgoingCall) {
+    this.#outgoing = outgoing;
+    this.#keys = outgoing.presenters.flatMap((presenter) => presenter.metadataKeys);
+    this.#signed?.promise.catch(() => undefined); // nobody may be waiting for it
+    this.#sent = this.#open();
+  }
+
+  start(metadata: Metadata, listener: Listener): void {
+    for (const key of this.#keys) {
+      if (metadata.get(key).length > 0) throw new TypeError(`${key} is set by the credentials of this channel.`);
+    }
+    const nothing = { message: undefined, context: {}, reading: false, halfClosed: false };
+    this.#said = { metadata: metadata.clone(), listener, ...nothing };
+    this.#sent.call.start(metadata, this.#hearing(listener));
+  }
+
+  sendMessageWithContext(context: MessageContext, message: Buffer): void {
+    this.#signed?.resolve(message);
+    const once = calledOnce(context);
+    // A stream of requests is not kept: what has gone by cannot be sent again.
+    this.#said = this.#said?.message === undefined ? this.#saying({ message, context: once }) : undefined;
+    this.#sent.call.sendMessageWithContext(once, message);
+  }
+
+  startRead(): void {
+    this.#said = this.#saying({ reading: true });
+    this.#sent.call.startRead();
+  }
+
+  halfClose(): void {
+    this.#signed?.reject(new Error("A signature needs a message, and the call ended without one."));
+    this.#said = this.#saying({ halfClosed: true });
+    this.#sent.call.halfClose();
+  }
+
+  cancelWithStatus(...args: Parameters<Call["cancelWithStatus"]>): void {
+    this.#signed?.reject(new Error("The call was cancelled before there was a message to sign."));
+    this.#said = undefined;
+    this.#sent.call.cancelWithStatus(...args);
+  }
+
+  setCredentials(): void {
+    throw new TypeError("The credentials of this channel cannot be replaced for one call.");
+  }
+
+  getPeer(): string {
+    return this.#sent.call.getPeer();
+  }
+
+  getCallNumber(): number {
+    return this.#sent.call.getCallNumber();
+  }
+
+  getAuthContext(): ReturnType<Call["getAuthContext"]> {
+    return this.#sent.call.getAuthContext();
+  }
+
+  #open(): Sent {
+    const { path, presenters, open } = this.#outgoing;
+    const call = open();
+    const { certificateThumbprint } = call;
+    const sent: Sent = { call, presented: new Map() };
+    const message = async () => {
+      if (this.#signed === undefined) throw new Error("The call has been answered: there is nothing to sign.");
+      return this.#signed.promise;
+    };
+    call.setCredentials(
+      presenting(presenters, { path, message, certificateThumbprint }, (presented) => {
+        sent.presented = presented;
+      }),
+    );
+    return sent;
+  }
+
+  #saying(more: Partial<Said>): Said | undefined {
+    return this.#said && { ...this.#said, ...more };
+  }
+
+  #hearing(listener: Listener): Listener {
+    return {
+      onReceiveMetadata: (metadata) => {
+        this.#answered();
+        listener.onReceiveMetadata(metadata);
+      },
+      onReceiveMessage: (message: unknown) => {
+        this.#answered();
+        listener.onReceiveMessage(message);
+      },
+      onReceiveStatus: (received) => {
+        if (received.code === status.UNAUTHENTICATED && this.#mended(received) && this.#sendAgain()) return;
+        this.#answered();
+        listener.onReceiveStatus(received);
+      },
+    };
+  }
+
+  #answered(): void {
+    this.#said = undefined;
+    this.#signed = undefined;
+  }
+
+  /** Tells the presenters, also where this call cannot be helped: the next one can. */
+  #mended(refused: StatusObject): boolean {
+    const reason = reasonOf(refused);
+    const serverTimeSeconds = serverTimeOf(refused);
+    const mended = [...this.#sent.presented].map(([presenter, presented]) => {
+      try {
+        return presenter.refused?.({ reason, serverTimeSeconds, presented }) ?? false;
+      } catch {
+        return false; // it has mended nothing, and what to throw at is grpc-js
+      }
+    });
+    return mended.includes(true) && mendable.has(reason) && !wasLetIn(refused);
+  }
+
+  #sendAgain(): boolean {
+    const said = this.#said;
+    this.#said = undefined; // never more than once
+    if (said?.message === undefined || !said.halfClosed || Number(this.#outgoing.deadline) <= Date.now()) return false;
+    try {
+      this.#sent = this.#open();
+    } catch {
+      return false; // the channels are closed
+    }
+    const { call } = this.#sent;
+    call.start(said.metadata, this.#hearing(said.listener));
+    if (said.reading) call.startRead();
+    call.sendMessageWithContext(said.context, said.message);
+    call.halfClose();
+    return true;
+  }
+}
+
+/** The callback of a write is for one write, however often its message is sent. */
+function calledOnce(context: MessageContext): MessageContext {
+  let { callback } = context;
+  if (callback === undefined) return context;
+  return {
+    ...context,
+    callback: (error) => {
+      const call = callback;
+      callback = undefined;
+      call?.(error);
+    },
+  };
+}

@@ -1,0 +1,30 @@
+import { describe, expect, test } from "vitest";
+import { bearer } from "./client.ts";
+
+describe("bearer", () => {
+  test.each([
+    ["CREDENTIAL_INVALID", true],
+    ["CREDENTIAL_EXPIRED", true],
+    [undefined, true],
+    ["CREDENTIAL_MISSING", false],
+    ["CREDENTIAL_REPLAYED", false],
+    ["CLIENT_MISMATCH", false],
+    ["PEER_INVALID", false],
+  ])("tells its source of a refusal that a token can cause: %s, %s", (reason, isTold) => {
+    const told: string[] = [];
+    const refused = (token: string) => {
+      told.push(token);
+      return true;
+    };
+    const presenter = bearer({ tokens: { token: async () => "a.b.c", refused } });
+    const presented = { authorization: "Bearer a.b.c" };
+    expect(presenter.refused?.({ reason, serverTimeSeconds: undefined, presented })).toBe(isTold);
+    expect(told).toEqual(isTold ? ["a.b.c"] : []);
+  });
+  test("has nothing else to present where its source has no more to say", () => {
+    const presenter = bearer({ tokens: { token: async () => "a.b.c" } });
+    const presented = { authorization: "Bearer a.b.c" };
+    const reason = "CREDENTIAL_EXPIRED";
+    expect(presenter.refused?.({ reason, serverTimeSeconds: undefined, presented })).toBe(false);
+  });
+});

@@ -1,0 +1,52 @@
+/**
+ * The time that one decision may take, in all, over whatever it has to wait for. Waiting for the caller is not counted; what
+ * waits at the same time is counted once.
+ */
+export class CallBudget {
+  readonly #limitMs: number;
+  #leftMs: number;
+  #waiting = 0;
+  #sinceMs = 0;
+
+  constructor(limitMs: number) {
+    this.#limitMs = limitMs;
+    this.#leftMs = limitMs;
+  }
+
+  /**
+   * Waits for an answer as long as there is time, and never for one that is there.
+   *
+   * @param ask - may answer at once, or with a promise; what it throws is rejected
+   * @param keepMs - how much time to keep for what comes after, in milliseconds
+   */
+  async wait<T>(ask: () => T | PromiseLike<T>, keepMs = 0): Promise<T> {
+    const answer = ask();
+    return isThenable(answer) ? this.#race(answer, keepMs) : answer;
+  }
+
+  async #race<T>(answer: PromiseLike<T>, keepMs: number): Promise<T> {
+    const nowMs = performance.now();
+    if (this.#waiting === 0) this.#sinceMs = nowMs;
+    this.#waiting += 1;
+    const leftMs = this.#leftMs - (nowMs - this.#sinceMs) - keepMs;
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const why = `no answer within the ${this.#limitMs} ms that a decision may take`;
+    const timer = setTimeout(() => reject(new Error(why)), Math.max(0, leftMs));
+    try {
+      return await Promise.race([answer, late]);
+    } finally {
+      clearTimeout(timer);
+      this.#waiting -= 1;
+      if (this.#waiting === 0) this.#leftMs -= performance.now() - this.#sinceMs;
+    }
+  }
+}
+
+/** Whether there is something to wait for. */
+export function isThenable<T>(answer: T | PromiseLike<T>): answer is PromiseLike<T> {
+  return (
+    ((typeof answer === "object" && answer !== null) || typeof answer === "function") &&
+    "then" in answer &&
+    typeof answer.then === "function"
+  );
+}

@@ -1,0 +1,165 @@
+import { type ServerInterceptingCallInterface, status } from "@grpc/grpc-js";
+import { causeOf } from "./answers.ts";
+import type { CallRecord, Recorded } from "./call-record.ts";
+import { timeOfRecord } from "./clock.ts";
+import type { EndableCall } from "./endable-call.ts";
+import { Reason } from "./gen/zerotrust/auth/v1/policy_pb.ts";
+import type { GuardOptions } from "./guard-options.ts";
+import type { OpenCalls } from "./open-calls.ts";
+import { refusal } from "./refusal.ts";
+import { type Admission, RunningCall } from "./running-call.ts";
+
+/** What all the calls of one `protect()` share. */
+export interface Guard {
+  readonly options: GuardOptions;
+  readonly open: OpenCalls;
+  /** The metadata that no handler gets to see. */
+  readonly hiddenKeys: readonly string[];
+  readonly timeoutMs: number;
+  /** Lets every call in, and writes down what would have been done. */
+  readonly isShadow: boolean;
+}
+
+/**
+ * Where a call stands. Messages pass in `in` alone, and nothing comes back from `out`: a call that is refused, or that ended
+ * while somebody was being asked about it.
+ */
+type Standing = "judged" | "waits for its message" | "in" | "out";
+
+/** What a call passes on its way in, once: it is let in, or turned away, or ends before. What is done to it is done here. */
+export class Gate {
+  readonly #guard: Guard;
+  readonly #wire: ServerInterceptingCallInterface;
+  readonly #record: CallRecord;
+  /** Hands on to the handler what waits for the decision. */
+  #goOn: () => void = () => undefined;
+  #standing: Standing = "judged";
+  #running: RunningCall | undefined;
+
+  constructor(guard: Guard, wire: ServerInterceptingCallInterface, record: CallRecord) {
+    this.#guard = guard;
+    this.#wire = wire;
+    this.#record = record;
+  }
+
+  get standing(): Standing {
+    return this.#standing;
+  }
+
+  /** Something of the call is being judged, and is handed on when it is let in. */
+  hold(goOn: () => void): void {
+    this.#standing = "judged";
+    this.#goOn = goOn;
+  }
+
+  /** The handler may ask for the message that the signature is for. */
+  awaitMessage(): void {
+    this.#standing = "waits for its message";
+    this.#handOn();
+  }
+
+  letIn(call: EndableCall, admission: Omit<Admission, "onEnd">): void {
+    this.#standing = "in";
+    const onEnd = (reason: Reason, cause: string) => this.#end(call, reason, cause);
+    this.#running = new RunningCall({ ...admission, onEnd });
+    this.#guard.open.add(this.#running);
+    this.#handOn();
+  }
+
+  refuse(reason: Reason, cause: string): void {
+    this.#turnAway(refusal(reason, this.#nowMs()), { reason, cause });
+  }
+
+  /**
+   * Whoever has grants may learn that there is no such method; nobody else does. It is answered here and not passed on,
+   * so that a service that was registered and forgotten in `policies` is as good as absent.
+   */
+  refuseUnknownMethod(): void {
+    const answer = { code: status.UNIMPLEMENTED, details: "The method is not implemented." };
+    this.#turnAway(answer, { cause: "there is no policy for such a method" });
+  }
+
+  /** Before the decision, something could not be checked; after it, what follows us threw, and the caller waits. */
+  failed(error: unknown): void {
+    if (this.#isUndecided()) {
+      try {
+        this.refuse(Reason.CHECK_UNAVAILABLE, causeOf(error));
+        return;
+      } catch {
+        // In shadow mode a refused call goes on, and what follows us threw.
+      }
+    }
+    if (this.#standing !== "in") return;
+    this.#leave();
+    this.#wire.sendStatus({ code: status.INTERNAL, details: "" });
+    this.#record.note({ outcome: "failed", cause: causeOf(error) });
+  }
+
+  /** The call is over, whoever ended it. */
+  closed(): void {
+    const wasUndecided = this.#isUndecided();
+    this.#leave();
+    if (wasUndecided) this.#record.note({ outcome: "abandoned", cause: "the call ended before it was decided" });
+  }
+
+  #isUndecided(): boolean {
+    return this.#standing === "judged" || this.#standing === "waits for its message";
+  }
+
+  #turnAway(
+    answer: Parameters<ServerInterceptingCallInterface["sendStatus"]>[0],
+    why: Omit<Recorded, "outcome">,
+  ): void {
+    if (!this.#isUndecided()) return;
+    if (this.#guard.isShadow) {
+      this.#standing = "in";
+      this.#record.note({ outcome: "would-refuse", ...why });
+      this.#handOn();
+      return;
+    }
+    this.#leave();
+    this.#wire.sendStatus(answer);
+    this.#record.note({ outcome: "refused", ...why });
+  }
+
+  /** Whoever is not known any more is told so, and the handler stops. */
+  #end(call: EndableCall, reason: Reason, cause: string): void {
+    if (this.#guard.isShadow) {
+      this.#standDown();
+      this.#record.note({ outcome: "would-end", reason, cause });
+      return;
+    }
+    this.#leave();
+    try {
+      call.end(refusal(reason, this.#nowMs(), { ended: true }));
+    } catch (error) {
+      this.#record.note({ outcome: "failed", cause: causeOf(error) }); // the handler, when it heard that its call is over
+    }
+    this.#record.note({ outcome: "ended", reason, cause });
+  }
+
+  #leave(): void {
+    this.#standing = "out";
+    this.#goOn = () => undefined;
+    this.#standDown();
+  }
+
+  /** It is not judged again. */
+  #standDown(): void {
+    if (this.#running === undefined) return;
+    this.#guard.open.delete(this.#running);
+    this.#running.stop();
+    this.#running = undefined;
+  }
+
+  /** Once: what waits for a decision is handed on by it. */
+  #handOn(): void {
+    const goOn = this.#goOn;
+    this.#goOn = () => undefined;
+    goOn();
+  }
+
+  #nowMs(): number {
+    return timeOfRecord(this.#guard.options.now ?? Date.now);
+  }
+}

@@ -1,0 +1,46 @@
+import type { Metadata } from "@grpc/grpc-js";
+import { causeOf, type OpenVerification, unavailable, verificationIn } from "./answers.ts";
+import type { CallBudget } from "./call-budget.ts";
+import type { Credential } from "./gen/zerotrust/auth/v1/policy_pb.ts";
+import type { CallFacts, Verifier } from "./verifier.ts";
+
+/** What a verifier said of the credential that it is for. */
+export interface Presented extends OpenVerification {
+  readonly credential: Credential;
+}
+
+/**
+ * Step 3: has every presented credential verified that a remaining rule names, once, and all at the same time. What a verifier
+ * throws, or does not say in time, is "could not check": never in, never "wrong".
+ */
+export function verifyPresented(
+  verifiers: readonly Verifier[],
+  metadata: Metadata,
+  call: CallFacts,
+  wait: CallBudget["wait"],
+): Promise<readonly Presented[]> {
+  const presented = verifiers.filter(
+    (verifier) => call.named.has(verifier.credential) && verifier.isPresented(metadata, call.named),
+  );
+  return Promise.all(
+    presented.map(async (verifier) => ({
+      credential: verifier.credential,
+      ...(await ask(verifier, metadata, call, wait)),
+    })),
+  );
+}
+
+async function ask(
+  verifier: Verifier,
+  metadata: Metadata,
+  call: CallFacts,
+  wait: CallBudget["wait"],
+): Promise<OpenVerification> {
+  try {
+    return verificationIn(
+      await wait<unknown>(() => ("open" in verifier ? verifier.open(metadata, call) : verifier.verify(metadata, call))),
+    );
+  } catch (error) {
+    return { finding: unavailable(causeOf(error)) };
+  }
+}

@@ -1,0 +1,145 @@
+import { type Peer, type PeerCall, peerOf } from "@zero-trust/mtls";
+import { causeOf, findingIn, grantIn, unavailable } from "./answers.ts";
+import { isThenable } from "./call-budget.ts";
+import type { Finding } from "./decision.ts";
+import { Credential, Reason } from "./gen/zerotrust/auth/v1/policy_pb.ts";
+import { type OpenCall, type Round, recheckMs } from "./open-calls.ts";
+import { nameOf, type Rule } from "./policy.ts";
+import type { Recheck } from "./verifier.ts";
+
+/** Revocation of anything (key, certificate, token, grant) is effective within this time, also while it cannot be asked about. */
+const revocationMs = 30_000;
+
+/** What let a call in. */
+export interface Admission {
+  readonly wire: PeerCall;
+  readonly trustDomain: string;
+  readonly peer: Peer;
+  readonly client: string;
+  readonly rule: Rule;
+  readonly rechecks: ReadonlyMap<Credential, Recheck>;
+  /** When it was judged, on the clock of `Round.atMs`: some time before it was let in, where its message took that long. */
+  readonly judgedAtMs: number;
+  /** Told once that the call would not be let in any more. Must not throw. */
+  readonly onEnd: (reason: Reason, cause: string) => void;
+}
+
+/** One of the things that a call was let in for. */
+interface Ground {
+  readonly name: string;
+  readonly ask: (round: Round, nowMs: number) => Finding | Promise<Finding>;
+  /** When the question was asked that was last answered well, on the clock of `Round.atMs`. */
+  goodAtMs: number;
+  isAsked: boolean;
+}
+
+/** A call in its handler: every second, all that it was let in for is asked about again. */
+export class RunningCall implements OpenCall {
+  readonly #admission: Admission;
+  readonly #grounds: readonly Ground[];
+  /** What is found as long as the peer is good, which speaks for nothing else. */
+  readonly #asBefore: Finding;
+  #isOver = false;
+
+  constructor(admission: Admission) {
+    this.#admission = admission;
+    this.#asBefore = { verdict: "verified", client: admission.client, scopes: new Set(admission.rule.scopes) };
+    const ground = (name: string, ask: Ground["ask"]) => ({
+      name,
+      ask,
+      goodAtMs: admission.judgedAtMs,
+      isAsked: false,
+    });
+    const { rule, rechecks } = admission;
+    this.#grounds = [
+      ground("the peer", (_round, nowMs) => this.#peer(nowMs)),
+      ...(rule.credentials.includes(Credential.MTLS) ? [ground("MTLS", (round) => this.#grant(round))] : []),
+      ...rule.credentials.flatMap((credential) => {
+        const recheck = rechecks.get(credential);
+        return recheck === undefined ? [] : [ground(nameOf(credential) ?? "?", (_round, nowMs) => recheck(nowMs))];
+      }),
+    ];
+  }
+
+  /** Asks whatever is not being asked still; what answers at once makes no promise. */
+  recheck(round: Round): void {
+    for (const ground of this.#grounds) {
+      if (!ground.isAsked) this.#ask(ground, round);
+      if (this.#isOver) return;
+      // A round earlier, since the next one would be too late.
+      if (round.atMs - ground.goodAtMs > revocationMs - recheckMs) {
+        this.#end(Reason.CHECK_UNAVAILABLE, `${ground.name} could not be checked for ${revocationMs / 1000} s`);
+        return;
+      }
+    }
+  }
+
+  /** The call ended by itself. */
+  stop(): void {
+    this.#isOver = true;
+  }
+
+  #ask(ground: Ground, round: Round): void {
+    if (round.nowMs === undefined) return;
+    try {
+      const answer = ground.ask(round, round.nowMs);
+      if (!isThenable(answer)) {
+        this.#judge(ground, round, answer);
+        return;
+      }
+      ground.isAsked = true;
+      const answered = (late: unknown) => {
+        ground.isAsked = false;
+        this.#judge(ground, round, late);
+      };
+      Promise.resolve(answer).then(answered, (error: unknown) => answered(unavailable(causeOf(error))));
+    } catch {
+      // Nobody can tell: the call goes on for as long as that may be.
+    }
+  }
+
+  /** What a new call would get: this one gets it too. What says nothing is no proof. */
+  #judge(ground: Ground, round: Round, answer: unknown): void {
+    const { client, rule } = this.#admission;
+    const finding = readFinding(answer);
+    if (finding.verdict === "invalid") this.#end(finding.reason, finding.cause);
+    else if (finding.verdict !== "verified") return;
+    else if (finding.client !== client) this.#end(Reason.CLIENT_MISMATCH, `${ground.name} names another client now`);
+    else if (!rule.scopes.every((scope) => finding.scopes.has(scope))) {
+      this.#end(Reason.SCOPE_MISSING, `${ground.name} lost a scope that the rule needs`);
+    } else ground.goodAtMs = round.atMs;
+  }
+
+  #peer(nowMs: number): Finding {
+    const { wire, trustDomain } = this.#admission;
+    try {
+      peerOf(wire, { trustDomain, now: () => nowMs });
+      return this.#asBefore;
+    } catch (error) {
+      return { verdict: "invalid", reason: Reason.PEER_INVALID, cause: causeOf(error) };
+    }
+  }
+
+  #grant({ grants }: Round): Finding {
+    const { peer, rule } = this.#admission;
+    const grant = grantIn(grants, peer.spiffeId);
+    if (grant !== undefined && rule.scopes.every((scope) => grant.scopes.has(scope))) {
+      return { verdict: "verified", ...grant };
+    }
+    return { verdict: "invalid", reason: Reason.PEER_NOT_GRANTED, cause: "the peer's grants were withdrawn" };
+  }
+
+  #end(reason: Reason, cause: string): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#admission.onEnd(reason, cause);
+  }
+}
+
+function readFinding(answer: unknown): Finding {
+  try {
+    return findingIn(answer);
+  } catch (error) {
+    return unavailable(causeOf(error));
+  }
+}

@@ -1,0 +1,150 @@
+import { type Kysely, sql, type Transaction } from "kysely";
+import { REVOCATION_MARGIN_SECONDS, TOKEN_LIFETIME_SECONDS } from "./lifetimes.ts";
+import type { IssuerSchema } from "./migrations.ts";
+import type { Revocations } from "./revocations.ts";
+
+/** A key that is published, since when, and until when what it signed is good at most (Unix seconds; 0: it has not signed). */
+export interface PublishedKey {
+  readonly kid: string;
+  readonly publishedAtMs: number;
+  readonly lastTokenExp: number;
+}
+
+/** What the issuer has to remember; each change is on the disk when it resolves. Times are Unix seconds. */
+export class IssuerStore {
+  readonly #db: Kysely<IssuerSchema>;
+
+  constructor(db: Kysely<IssuerSchema>) {
+    this.#db = db;
+  }
+
+  /** Says whether an assertion is shown for the first time, to one of those that ask at once. */
+  async claimAssertion(assertion: { client: string; jti: string; expiresAt: number }): Promise<boolean> {
+    const { client, jti, expiresAt } = assertion;
+    const { numInsertedOrUpdatedRows } = await this.#db
+      .insertInto("used_assertions")
+      .values({ client, jti, expires_at: BigInt(expiresAt) })
+      .onConflict((conflict) => conflict.doNothing())
+      .executeTakeFirstOrThrow();
+    return numInsertedOrUpdatedRows === 1n;
+  }
+
+  async revokeToken(token: { client: string; jti: string; exp: number }): Promise<void> {
+    await this.#db
+      .insertInto("revoked_tokens")
+      .values({ jti: token.jti, client: token.client, expires_at: BigInt(token.exp) })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+  }
+
+  /** What is revoked and could still be good somewhere. */
+  async revocations(now: number): Promise<Revocations> {
+    const tokens = await this.#db
+      .selectFrom("revoked_tokens")
+      .selectAll()
+      .where("expires_at", ">", ended(now))
+      .execute();
+    const clients = await this.#db
+      .selectFrom("revoked_clients")
+      .selectAll()
+      .where("issued_until", ">", endedIfIssued(now))
+      .execute();
+    return {
+      tokens: tokens.map(({ jti, client, expires_at }) => ({ jti, client, exp: Number(expires_at) })),
+      clients: clients.map(({ client, issued_until }) => ({ client, before: Number(issued_until) })),
+    };
+  }
+
+  /**
+   * Acts upon the clients file: the tokens that a client has got are revoked when the client is revoked, gone, or
+   * another workload.
+   *
+   * @param holders - by client, the workload that may have tokens, "" for none
+   * @returns the clients whose tokens were revoked
+   */
+  async followClients(holders: ReadonlyMap<string, string>, now: number): Promise<readonly string[]> {
+    return await this.#db.transaction().execute(async (trx) => {
+      const rows = await trx.selectFrom("clients").selectAll().execute();
+      const before = new Map(rows.map(({ client, holder }) => [client, holder]));
+      const revoked: string[] = [];
+      for (const client of new Set([...before.keys(), ...holders.keys()])) {
+        const [was, is] = [before.get(client), holders.get(client)];
+        if (was === is) continue;
+        // One that is revoked when it is first heard of may have got tokens before the database was lost.
+        if (was !== undefined ? was !== "" : is === "") revoked.push(client);
+        await trx.deleteFrom("clients").where("client", "=", client).execute();
+        if (is !== undefined) await trx.insertInto("clients").values({ client, holder: is }).execute();
+      }
+      for (const client of revoked) await revokeClient(trx, client, now);
+      return revoked;
+    });
+  }
+
+  async publishedKeys(): Promise<readonly PublishedKey[]> {
+    const rows = await this.#db.selectFrom("signing_keys").selectAll().execute();
+    return rows.map(({ kid, published_at_ms, last_token_exp }) => ({
+      kid,
+      publishedAtMs: Number(published_at_ms),
+      lastTokenExp: Number(last_token_exp),
+    }));
+  }
+
+  /** Makes these the keys that are published. */
+  async publishKeys(keys: readonly PublishedKey[]): Promise<void> {
+    await this.#db.transaction().execute(async (trx) => {
+      const kids = keys.map(({ kid }) => kid);
+      await trx.deleteFrom("signing_keys").where("kid", "not in", kids).execute();
+      for (const { kid, publishedAtMs, lastTokenExp } of keys) {
+        const row = { kid, published_at_ms: BigInt(publishedAtMs), last_token_exp: BigInt(lastTokenExp) };
+        await trx
+          .insertInto("signing_keys")
+          .values(row)
+          .onConflict((conflict) =>
+            conflict
+              .column("kid")
+              .doUpdateSet({ published_at_ms: row.published_at_ms })
+              .where("signing_keys.published_at_ms", "!=", row.published_at_ms),
+          )
+          .execute();
+      }
+    });
+  }
+
+  async signedUntil(kid: string, exp: number): Promise<void> {
+    await this.#db
+      .updateTable("signing_keys")
+      .set({ last_token_exp: BigInt(exp) })
+      .where("kid", "=", kid)
+      .where("last_token_exp", "<", BigInt(exp))
+      .execute();
+  }
+
+  /** Deletes what has no effect any more. */
+  async forgetExpired(now: number): Promise<void> {
+    await this.#db.deleteFrom("used_assertions").where("expires_at", "<=", BigInt(now)).execute();
+    await this.#db.deleteFrom("revoked_tokens").where("expires_at", "<=", ended(now)).execute();
+    await this.#db.deleteFrom("revoked_clients").where("issued_until", "<=", endedIfIssued(now)).execute();
+  }
+}
+
+async function revokeClient(trx: Transaction<IssuerSchema>, client: string, now: number): Promise<void> {
+  await trx
+    .insertInto("revoked_clients")
+    .values({ client, issued_until: BigInt(now) })
+    .onConflict((conflict) =>
+      conflict
+        .column("client")
+        .doUpdateSet({ issued_until: sql`max(revoked_clients.issued_until, excluded.issued_until)` }),
+    )
+    .execute();
+}
+
+/** A token that expired then is refused for that alone, everywhere. */
+function ended(now: number): bigint {
+  return BigInt(now - REVOCATION_MARGIN_SECONDS);
+}
+
+/** A token that was issued then has ended by now, everywhere. */
+function endedIfIssued(now: number): bigint {
+  return BigInt(now - TOKEN_LIFETIME_SECONDS - REVOCATION_MARGIN_SECONDS);
+}

@@ -1,0 +1,53 @@
+// A server or load balancer that turns a stream away unprocessed: grpc-js sends the call again by itself, whatever the
+// method, and each attempt is signed anew.
+import { expect, test } from "vitest";
+import { goAway, refuseStream, startFront } from "./front.ts";
+import { signedCalls, startSignedService } from "./signed-service.ts";
+
+/** Nothing may be tried again but what nobody has processed. */
+const noRetries = JSON.stringify({ methodConfig: [] });
+
+test.each(signedCalls)(
+  "H13: a call (%s) that a GOAWAY has passed over is served once, and is no replay",
+  async (_kind, call) => {
+    await using service = await startSignedService();
+    await using front = await startFront(service, (stream, number) => number === 2 && goAway(stream, number));
+    const client = service.client({ target: front.target, serviceConfig: noRetries });
+    expect([await call(client), await call(client)]).toEqual(["hello", "hello"]);
+    expect([service.handled(), service.effects(), front.sessions()]).toEqual([2, 2, 2]);
+    expect([front.nonces.length, new Set(front.nonces).size]).toEqual([3, 3]);
+    expect(service.attempts.map(({ nonce }) => nonce)).toEqual([front.nonces[0], front.nonces[2]]);
+    expect(service.decisions.map(({ outcome }) => outcome)).toEqual(["allowed", "allowed"]);
+  },
+);
+
+test.each(signedCalls)(
+  "H13: a call (%s) whose stream was refused is served once, and is no replay",
+  async (_kind, call) => {
+    await using service = await startSignedService();
+    await using front = await startFront(service, (stream, number) => number === 1 && refuseStream(stream, number));
+    const client = service.client({ target: front.target, serviceConfig: noRetries });
+    expect(await call(client)).toBe("hello");
+    expect([service.handled(), service.effects()]).toEqual([1, 1]);
+    expect([front.nonces.length, new Set(front.nonces).size]).toEqual([2, 2]);
+    expect(service.attempts.map(({ nonce }) => nonce)).toEqual([front.nonces[1]]);
+    expect(service.decisions.map(({ outcome }) => outcome)).toEqual(["allowed"]);
+  },
+);
+
+test.each(signedCalls)(
+  "H13: a call (%s) that is turned away, and then refused for its clock, is served once",
+  async (_kind, call) => {
+    await using service = await startSignedService();
+    await using front = await startFront(service, (stream, number) => number % 2 === 1 && refuseStream(stream, number));
+    const now = () => Date.now() - 360_000;
+    expect(await call(service.client({ target: front.target, serviceConfig: noRetries, now }))).toBe("hello");
+    // Turned away, refused; turned away, served: each of our two attempts has a transparent one of grpc-js.
+    expect([front.nonces.length, new Set(front.nonces).size]).toEqual([4, 4]);
+    expect([service.handled(), service.effects()]).toEqual([1, 1]);
+    expect(service.decisions.map(({ outcome, reason }) => reason ?? outcome)).toEqual([
+      "CREDENTIAL_EXPIRED",
+      "allowed",
+    ]);
+  },
+);

@@ -1,0 +1,72 @@
+import type { Mutant } from "./mutant.ts";
+
+const file = "packages/auth/src/decision.ts";
+const tests = ["packages/auth/src/decision.test.ts"];
+
+/** How credentials and rules become a decision. */
+export const decisionMutants: readonly Mutant[] = [
+  {
+    id: "scopes-added-up",
+    opens: "two credentials that each hold half of what a rule needs are let in together",
+    file,
+    search: "verified.every((finding) => grants(finding.scopes, rule.scopes))",
+    replace: "grants(new Set(verified.flatMap((finding) => [...finding.scopes])), rule.scopes)",
+    tests,
+  },
+  {
+    id: "one-scope-is-enough",
+    opens: "one scope of a rule that names several lets its holder in",
+    file,
+    search: "return needed.every((scope) => held.has(scope));",
+    replace: "return needed.length === 0 || needed.some((scope) => held.has(scope));",
+    tests,
+  },
+  {
+    id: "client-mismatch-ignored",
+    opens: "somebody's token goes with somebody else's certificate",
+    file,
+    search: `if (others.length > 0) return "mismatch";`,
+    replace: 'if (others.length > 9) return "mismatch";',
+    tests,
+  },
+  {
+    id: "mtls-rule-without-grants",
+    opens: "any certificate of the trust domain meets a rule that names mutual TLS",
+    file,
+    search: "!rule.credentials.includes(Credential.MTLS) || (grant !== undefined && grants(grant.scopes, rule.scopes))",
+    replace: "grant === undefined || grants(grant.scopes, rule.scopes)",
+    tests,
+  },
+  {
+    id: "one-credential-is-enough",
+    opens: "one of the credentials that a rule needs together lets its holder in",
+    file,
+    search: "if (!shown.every((finding)",
+    replace: "if (!shown.some((finding)",
+    tests,
+  },
+  {
+    id: "invalid-beside-good",
+    opens: "wrong credentials can be tried for free beside a good one",
+    file,
+    search: `if (finding.verdict === "invalid") return`,
+    replace: `if (finding.verdict === "invalid" && found.length === 1) return`,
+    tests,
+  },
+  {
+    id: "unavailable-is-missing",
+    opens: "a check that failed reads as a credential that was not sent, and callers give up their credentials",
+    file,
+    search: "if (unavailable !== undefined) return",
+    replace: "if (unavailable !== undefined && tried.length === 0) return",
+    tests,
+  },
+  {
+    id: "pending-signature-counts",
+    opens: "a call is let in before the signature over its message is checked",
+    file,
+    search: "return pending || met.client === undefined ?",
+    replace: "return met.client === undefined ?",
+    tests,
+  },
+];

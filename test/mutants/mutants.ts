@@ -1,0 +1,21 @@
+import { bearerMutants } from "./bearer-mutants.ts";
+import { callMutants } from "./call-mutants.ts";
+import { clientMutants } from "./client-mutants.ts";
+import { decisionMutants } from "./decision-mutants.ts";
+import { hmacMutants } from "./hmac-mutants.ts";
+import { issuerMutants } from "./issuer-mutants.ts";
+import { keyMutants } from "./key-mutants.ts";
+import { mtlsMutants } from "./mtls-mutants.ts";
+import type { Mutant } from "./mutant.ts";
+
+/** Every defence that has to be missed when it is gone. */
+export const mutants: readonly Mutant[] = [
+  ...mtlsMutants,
+  ...decisionMutants,
+  ...callMutants,
+  ...keyMutants,
+  ...bearerMutants,
+  ...hmacMutants,
+  ...clientMutants,
+  ...issuerMutants,
+];
