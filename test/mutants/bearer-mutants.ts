@@ -208,4 +208,12 @@ export const bearerMutants: readonly Mutant[] = [
     replace: `return { verdict: "invalid", reason: Reason.CREDENTIAL_INVALID, cause: error`,
     tests: ["packages/auth/test/jwks.test.ts", ...serverTests],
   },
+  {
+    id: "another-key-than-asked",
+    opens: "a key set that is wrong about its keys lets tokens of any of them in",
+    file: server,
+    search: "if (key.kid !== kid || key.alg !== alg)",
+    replace: "if (key.kid === undefined)",
+    tests: serverTests,
+  },
 ];

@@ -102,4 +102,12 @@ export const clientMutants: readonly Mutant[] = [
     replace: ") return false;",
     tests: [`${src}/hmac/clock-correction.test.ts`],
   },
+  {
+    id: "refusal-passed-on",
+    opens: "a handler that passes on another server's refusal runs twice",
+    file: `${src}/endable-call.ts`,
+    search: "super.sendStatus(withoutRefusal(status));",
+    replace: "super.sendStatus(status);",
+    tests: [`${src}/endable-call.test.ts`],
+  },
 ];

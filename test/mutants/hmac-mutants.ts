@@ -160,4 +160,20 @@ export const hmacMutants: readonly Mutant[] = [
     replace: "if (!(remembered.pastSeconds > 0)) {",
     tests: serverTests,
   },
+  {
+    id: "message-late",
+    opens: "a signature that waits for its message until its nonce is forgotten is served twice",
+    file: server,
+    search: "if (late !== undefined) return late;",
+    replace: "void late;",
+    tests: serverTests,
+  },
+  {
+    id: "nonce-without-key",
+    opens: "one client uses up the nonces of another",
+    file: server,
+    search: '\\n${parts["x-nonce"]}`)',
+    replace: '`.slice(0, 0) + parts["x-nonce"])',
+    tests: serverTests,
+  },
 ];

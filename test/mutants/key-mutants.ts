@@ -110,4 +110,12 @@ export const keyMutants: readonly Mutant[] = [
     replace: "if (isSecret && (stat.mode & 0o007) !== 0)",
     tests: [`${src}/stores/reloading-file.test.ts`, `${src}/stores/file.test.ts`],
   },
+  {
+    id: "key-twice",
+    opens: "a revoked key is good again because of a second entry",
+    file: `${src}/api-key/records.ts`,
+    search: "if (records.has(record.id)) throw",
+    replace: 'if (records.has("")) throw',
+    tests: [`${src}/api-key/records.test.ts`],
+  },
 ];

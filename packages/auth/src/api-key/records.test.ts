@@ -17,6 +17,10 @@ function outcomeOf(json: unknown): string {
 }
 
 describe("an API key file", () => {
+  test("has one entry an id: a revoked one must not hide behind another", () => {
+    const twice = { keys: [{ ...entry, revokedAt: "2026-01-01T00:00:00Z" }, entry] };
+    expect(() => parseApiKeys(twice)).toThrow(`keys[1] is a second entry for ${id}`);
+  });
   test("is read whole", () => {
     const workload = "spiffe://production.internal/reporting";
     expect(
