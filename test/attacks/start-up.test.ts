@@ -55,7 +55,7 @@ describe("payment does not start, and says why in one sentence, with", () => {
       [
         "signing keys that others can read",
         () => ({ ZT_SIGNING_KEYS_FILE: write("open.json", signingKeys(), 0o644) }),
-        /^payment: The file \S+\/open\.json .* is open to others: chmod 600 it\.\n$/,
+        /^payment: The file \S+\/open\.json is open to others: chmod 600 it\.\n$/,
       ],
       [
         "the address of an issuer with a port that there is not",

@@ -38,8 +38,8 @@ export const http2Traps: Section = {
       library: ["library: a call for any :authority is served"],
       here: "The audience of tokens and keys is configured, and a signature covers the method's path.",
       ours: [
-        ["packages/auth/src/bearer/server.test.ts", "for another audience"],
-        ["packages/auth/src/hmac/server.test.ts", "a signature for another method"],
+        ["packages/auth/src/bearer/server.test.ts", "B12 for another audience"],
+        ["packages/auth/src/hmac/server.test.ts", "H6: a signature for another method"],
       ],
     },
     {

@@ -1,6 +1,7 @@
 import { status } from "@grpc/grpc-js";
 import { reasonOf } from "@zero-trust/auth";
 import { apiKey } from "@zero-trust/auth/client";
+import type { ApiKeyUse } from "@zero-trust/auth/server";
 import { PaymentState } from "@zero-trust/proto/payment/v1";
 import { RpcError } from "@zero-trust/rpc";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
@@ -82,7 +83,7 @@ test("a message above what payment needs is refused for its size, before it is l
 });
 
 test("a payment whose decision cannot be written down is not made", async () => {
-  const decisions = vi.fn(() => {
+  const decisions = vi.fn<() => never>(() => {
     throw new Error("no space left on device");
   });
   await using unrecorded = await startPayment({ decisions });
@@ -93,7 +94,7 @@ test("a payment whose decision cannot be written down is not made", async () => 
 });
 
 test("it is told which API key was used", async () => {
-  const apiKeyUses = vi.fn();
+  const apiKeyUses = vi.fn<(use: ApiKeyUse) => void>();
   await using used = await startPayment({ apiKeyUses });
   const reporting = await used.clientAs("reporting", () => [apiKey({ key: used.apiKey })]);
   await reporting.listTransactions({});
