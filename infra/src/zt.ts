@@ -1,5 +1,5 @@
 /** `pnpm zt <command>`: the command line of the repository. */
-import { CommandError } from "./command-line/command-error.ts";
+import { CommandError, systemReason } from "./command-line/command-error.ts";
 import { type Commands, runCommands } from "./command-line/run-commands.ts";
 import { keysCommands } from "./keys/commands.ts";
 import { pkiCommands } from "./pki/commands.ts";
@@ -22,6 +22,13 @@ const note = (line: string): void => void process.stderr.write(`${line}\n`);
 
 const [name = "", ...argv] = process.argv.slice(2);
 const group = Object.hasOwn(groups, name) ? groups[name] : undefined;
+process.stdout.on("error", (error) => {
+  // Whoever pipes into `head` has seen enough; a secret that did not arrive is gone.
+  const hadSecret = name === "keys" && ["issue", "rotate"].includes(argv[0] ?? "");
+  if (hadSecret)
+    note(`It could not be printed: ${systemReason(error)}. It was issued, and is lost: revoke or rotate it.`);
+  process.exit(1);
+});
 try {
   if (group === undefined) {
     const list = Object.entries(groups).map(([key, { says }]) => `  pnpm zt ${key.padEnd(6)}   ${says}`);

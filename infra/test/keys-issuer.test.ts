@@ -78,11 +78,7 @@ describe("a client of the issuer", () => {
   });
 
   test.each<[string, string, RegExp]>([
-    [
-      "a client twice",
-      issue("tls_client_auth"),
-      /^No service would take \S+ with that: clients\.1\.clientId is another client's\.$/,
-    ],
+    ["a client twice", issue("tls_client_auth"), /^partner is in \S+ already; grant, rotate or revoke it\.$/],
     [
       "a workload twice",
       issue("tls_client_auth").replace("client partner", "client other"),

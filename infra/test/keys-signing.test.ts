@@ -142,7 +142,7 @@ test.each<[string, (files: ScratchCommand) => void, RegExp]>([
   ],
   ["what is no file of keys", (files) => files.write("keys.json", "{}"), /no good: /],
   ["a file that others can read", (files) => chmodSync(files.path("keys.json"), 0o640), /open to others: chmod 600/],
-  ["a key that others can read", (files) => chmodSync(files.path("kek"), 0o640), /open to others: chmod 600/],
+  ["a key that others can read", (files) => chmodSync(files.path("kek"), 0o640), /^The file \S+kek is open to others/],
 ])("refuses %s in one sentence, and changes nothing", async (_, harm, sentence) => {
   await scratch.type(issue);
   harm(scratch);
@@ -158,8 +158,15 @@ test("sealed keys without their key-encryption key are not given another", async
   await scratch.type(issue);
   const before = scratch.read("keys.json");
   expect(await scratch.refusal(issue.replace("./kek", "./other"))).toMatch(
-    /other .*(cannot be read|does not exist|ENOENT)/,
+    /^The file \S+other cannot be read \(ENOENT\): is the path right\?$/,
   );
   expect(scratch.read("keys.json")).toBe(before);
   expect(scratch.names()).toEqual(["kek", "keys.json"]);
+});
+
+test("keys and what opens them are two files", async () => {
+  expect(await scratch.refusal(issue.replace("./kek", "./keys.json"))).toBe(
+    "--file and --key-encryption-key are one file; they are two, which lie apart.",
+  );
+  expect(scratch.names()).toEqual([]);
 });

@@ -126,6 +126,11 @@ describe("explain", () => {
     );
   });
 
+  test("says what a client shall present and does not have", async () => {
+    await scratch.type("explain ListTransactions --as order-service --with api_key,bearer");
+    expect(scratch.notes).toEqual(["order-service has no API_KEY for https://payment.production.internal."]);
+  });
+
   test("takes what helps, and says what a client has besides", async () => {
     const text = await scratch.type("explain CapturePayment --as order-service");
     expect(text).toContain("OK: let in as order-service, by MTLS + BEARER + HMAC with write:payments");

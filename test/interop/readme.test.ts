@@ -15,7 +15,7 @@ test("the code in the README is the example that is compiled", () => {
 
 test("the code in docs/adopt.md is that of examples that are compiled and run", () => {
   const blocks = [...read("docs/adopt.md").matchAll(/^( *)```ts\n *\/\/ (\S+)\n([\s\S]*?)^ *```/gmu)];
-  expect(blocks).toHaveLength(3);
+  expect(blocks).toHaveLength(4);
   for (const [, indent = "", path = "", code = ""] of blocks) {
     expect(code.replaceAll(new RegExp(`^${indent}`, "gmu"), "")).toBe(read(path));
   }

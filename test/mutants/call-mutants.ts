@@ -110,7 +110,7 @@ export const callMutants: readonly Mutant[] = [
     file: `${src}/answers.ts`,
     search: `if (!isClient(client)) return unavailable("a verifier found a client that is none");`,
     replace: `if (typeof client !== "string") return unavailable("a verifier found a client that is none");`,
-    tests: failClosed,
+    tests: [`${src}/answers.test.ts`],
   },
   {
     id: "decision-log-ignored",

@@ -26,8 +26,8 @@ export const clientMutants: readonly Mutant[] = [
     id: "credentials-by-hand",
     opens: "a caller's own metadata goes along with, or in place of, the credentials of the channel",
     file: call,
-    search: "if (metadata.get(key).length > 0) throw",
-    replace: "if (metadata.get(key).length > 9) throw",
+    search: "metadata.get(its).length > 0);",
+    replace: "metadata.get(its).length > 9);",
     tests: [`${test}/connect.test.ts`],
   },
   {

@@ -99,8 +99,8 @@ export const issuerMutants: readonly Mutant[] = [
     id: "issuer-key-signs-at-once",
     opens: "a new key signs before verifiers could fetch it, and its tokens are refused",
     file: `${src}/key-ring.ts`,
-    search: "const readyMs = now() - leadMs;",
-    replace: "const readyMs = now();",
+    search: "const readyMs = monotonicMs() - leadMs;",
+    replace: "const readyMs = monotonicMs();",
     tests: [`${src}/key-ring.test.ts`],
   },
   {

@@ -15,6 +15,13 @@ export function systemReason(cause: unknown): string {
     ENOTDIR: "a part of its path is not a folder",
     EISDIR: "it is a folder",
     EEXIST: "a file is in the way",
+    EPIPE: "nobody reads it any more",
   };
   return known[code] ?? (code === "" ? "of an unknown reason" : `the system says ${code}`);
+}
+
+/** The same for a file that was to be made: what does not exist then is its folder. */
+export function writeReason(cause: unknown): string {
+  const isMissing = cause instanceof Error && "code" in cause && cause.code === "ENOENT";
+  return isMissing ? "its folder does not exist" : systemReason(cause);
 }

@@ -1,7 +1,7 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { setTimeout } from "node:timers/promises";
-import { CommandError, systemReason } from "./command-error.ts";
+import { CommandError, writeReason } from "./command-error.ts";
 
 /** A command holds the lock for well under a second; renewing hundreds of folders takes longer. */
 const PATIENCE_MS = 15_000;
@@ -47,7 +47,7 @@ function taken(path: string): boolean {
     return true;
   } catch (cause) {
     if (cause instanceof Error && "code" in cause && cause.code === "EEXIST") return false;
-    throw new CommandError(`${path} cannot be written: ${systemReason(cause)}.`, { cause });
+    throw new CommandError(`${path} cannot be written: ${writeReason(cause)}.`, { cause });
   }
 }
 

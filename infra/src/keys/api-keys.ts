@@ -6,6 +6,7 @@ import type { Commands } from "../command-line/run-commands.ts";
 import { minute } from "../command-line/table.ts";
 import {
   audienceOf,
+  clientOf,
   expiryOf,
   iso,
   keyLinesOf,
@@ -109,8 +110,8 @@ async function issue(args: Args, surroundings: Surroundings): Promise<void> {
   const { key, id, sha256 } = newApiKey(modeOf(args));
   const entry: ApiKeyEntry = {
     id,
-    client: args.required("client"),
-    audience: audienceOf(args),
+    client: clientOf(args.required("client")),
+    audience: audienceOf(args, surroundings),
     scopes: scopesOf(args, surroundings),
     ...(workloads.length === 0 ? {} : { workloads }),
     createdAt: iso(nowMs),

@@ -3,7 +3,7 @@ import { CommandError } from "../command-line/command-error.ts";
 import type { Commands } from "../command-line/run-commands.ts";
 import { minute } from "../command-line/table.ts";
 import { type ClientAuthentication, type ClientEntry, clientsFileAt, newCredential } from "./client-entry.ts";
-import { audienceOf, iso, options, overlapEnd, refuseEnded, rotated, scopesOf, spiffeId } from "./fields.ts";
+import { audienceOf, clientOf, iso, options, overlapEnd, refuseEnded, rotated, scopesOf, spiffeId } from "./fields.ts";
 import { handOver } from "./hand-over.ts";
 import { changeEntries, entryOf, readEntries } from "./key-file.ts";
 import { type ListedKey, printKeys } from "./key-lines.ts";
@@ -79,7 +79,7 @@ export const clientCommands: Commands = {
 
 async function issue(args: Args, surroundings: Surroundings): Promise<void> {
   const nowMs = surroundings.now();
-  const [clientId = ""] = args.positionals;
+  const clientId = clientOf(args.positionals[0] ?? "");
   const clients = await clientsFileAt(args.required("file"));
   const authentication = wayOf(args);
   const { secret, secretEntry, keyEntry } = await newCredential(authentication, {
@@ -93,11 +93,15 @@ async function issue(args: Args, surroundings: Surroundings): Promise<void> {
     ...(secretEntry === undefined ? {} : { secrets: [secretEntry] }),
     ...(keyEntry === undefined ? {} : { keys: [keyEntry] }),
     createdAt: iso(nowMs),
-    audiences: { [audienceOf(args)]: scopesOf(args, surroundings) },
+    audiences: { [audienceOf(args, surroundings)]: scopesOf(args, surroundings) },
   };
   const [[audience, scopes] = ["", []]] = Object.entries(entry.audiences);
   const says = [`${clientId} may get tokens for ${scopes.join(" ")} at ${audience}, and is in ${clients.path}.`];
-  const register = () => changeEntries(clients, { create: true }, (entries) => [...entries, entry]);
+  const register = () =>
+    changeEntries(clients, { create: true }, (entries) => {
+      if (!entries.some((each) => idOf(each) === clientId)) return [...entries, entry];
+      throw new CommandError(`${clientId} is in ${clients.path} already; grant, rotate or revoke it.`);
+    });
   await conclude(args, surroundings, { clientId, authentication, secret, says }, register);
 }
 
@@ -150,7 +154,7 @@ async function revoke(args: Args, { note, now }: Surroundings): Promise<void> {
 async function grant(args: Args, surroundings: Surroundings): Promise<void> {
   const [clientId = ""] = args.positionals;
   const clients = await clientsFileAt(args.required("file"));
-  const audience = audienceOf(args);
+  const audience = audienceOf(args, surroundings);
   if (args.flag("none") && args.list("scope").length > 0) throw new CommandError("Say --scope or --none, not both.");
   const scopes = args.flag("none") ? [] : scopesOf(args, surroundings);
   await changeEntries(clients, { create: false }, (entries) => {

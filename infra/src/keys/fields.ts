@@ -4,6 +4,7 @@ import { CommandError } from "../command-line/command-error.ts";
 import { durationMs } from "../command-line/duration.ts";
 import { didYouMean } from "../command-line/nearest.ts";
 import { minute } from "../command-line/table.ts";
+import { audiences } from "../names.ts";
 import { declaredScopes } from "../policy/declared.ts";
 
 /** The options that several kinds of keys have in common. */
@@ -38,12 +39,21 @@ export function scopesOf(args: Args, { note }: Surroundings): readonly string[] 
   return [...new Set(scopes)];
 }
 
-/** An audience as tokens name it: an origin, compared letter by letter. */
-export function audienceOf(args: Args): string {
+/** Who something is for, in the one namespace of client ids. */
+export function clientOf(text: string): string {
+  if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(text)) {
+    throw new CommandError(`"${text}" is no client; one looks like order-service: 1 to 63 of a-z, 0-9 and -.`);
+  }
+  return text;
+}
+
+/** An audience as tokens name it: an origin, compared letter by letter; one that is no service here is noted, since it may be a slip. */
+export function audienceOf(args: Args, { note }: Surroundings): string {
   const audience = args.required("audience");
   if (!URL.canParse(audience) || new URL(audience).origin !== audience || !audience.startsWith("https://")) {
     throw new CommandError(`"${audience}" is no audience; one looks like https://payment.production.internal.`);
   }
+  if (!Object.values<string>(audiences).includes(audience)) note(`No service here is ${audience}.`);
   return audience;
 }
 

@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
 import type { Args, Surroundings } from "../command-line/command.ts";
-import { CommandError, systemReason } from "../command-line/command-error.ts";
+import { CommandError, writeReason } from "../command-line/command-error.ts";
 import { writeDurably } from "../command-line/replace-file.ts";
 
 /** A new secret, on its way to whom it is for. */
@@ -38,7 +38,7 @@ export async function handOver(
     throw error;
   }
   for (const line of says) note(line);
-  if (out !== undefined) note(`The ${what} is in ${out}, and nowhere else.`);
+  if (out !== undefined) note(`The ${what} is in ${out}, and is not shown again.`);
   else if (args.flag("json")) print(JSON.stringify({ ...facts, secret }));
   else {
     note(`The ${what}, which is shown this once:`);
@@ -50,6 +50,6 @@ function write(path: string, secret: string): void {
   try {
     writeDurably(path, secret, 0o600);
   } catch (cause) {
-    throw new CommandError(`${path} cannot be written: ${systemReason(cause)}.`, { cause });
+    throw new CommandError(`${path} cannot be written: ${writeReason(cause)}.`, { cause });
   }
 }

@@ -1,6 +1,7 @@
 import { chmodSync, chownSync, existsSync, readFileSync, realpathSync, statSync } from "node:fs";
-import { CommandError, systemReason } from "../command-line/command-error.ts";
+import { CommandError, systemReason, writeReason } from "../command-line/command-error.ts";
 import { withLock } from "../command-line/lock.ts";
+import { didYouMean } from "../command-line/nearest.ts";
 import { replaceFile } from "../command-line/replace-file.ts";
 
 /** A file of keys: how it is read, written, and looked at by whoever verifies with it. */
@@ -39,7 +40,7 @@ export function readEntries<Entry>(file: KeyFile<Entry>): readonly Entry[] {
     file.check(path);
     return file.parse(text);
   } catch (cause) {
-    throw new CommandError(`The ${what} ${path} is no good: ${reasonIn(cause, path)}.`, { cause });
+    throw complaint(`The ${what} ${path} is no good`, cause, path);
   }
 }
 
@@ -73,15 +74,14 @@ export async function changeEntries<Entry>(
           try {
             file.check(temporary);
           } catch (cause) {
-            const reason = reasonIn(cause, temporary);
-            throw new CommandError(`No service would take ${file.path} with that: ${reason}.`, { cause });
+            throw complaint(`No service would take ${file.path} with that`, cause, temporary);
           }
           // Root changes the file of whoever reads it, and it stays theirs.
           if (is !== undefined && is.uid !== process.getuid?.()) chownSync(temporary, is.uid, is.gid);
         });
       } catch (cause) {
         if (cause instanceof CommandError) throw cause;
-        throw new CommandError(`The ${file.what} ${file.path} cannot be written: ${systemReason(cause)}.`, { cause });
+        throw new CommandError(`The ${file.what} ${file.path} cannot be written: ${writeReason(cause)}.`, { cause });
       }
     },
     { what: file.path },
@@ -96,7 +96,10 @@ export function entryOf<Entry>(
   file: KeyFile<Entry>,
 ): Entry {
   const entry = entries.find((each) => idOf(each) === id);
-  if (entry === undefined) throw new CommandError(`There is no ${id} in ${file.path}; list shows what is.`);
+  if (entry === undefined) {
+    const near = didYouMean(id, entries.map(idOf));
+    throw new CommandError(`There is no ${id} in ${file.path}${near === "" ? "; list shows what is." : `.${near}`}`);
+  }
   return entry;
 }
 
@@ -107,6 +110,13 @@ export function jsonFile<Entry>(name: "keys" | "clients"): Pick<KeyFile<Entry>, 
     parse: (text) => (JSON.parse(text) as Record<string, readonly Entry[]>)[name] ?? [],
     serialize: (entries) => `${JSON.stringify({ [name]: entries }, null, 2)}\n`,
   };
+}
+
+/** What is wrong with a file. A sentence about the one that opens it, its key-encryption key, stands for itself. */
+function complaint(intro: string, cause: unknown, path: string): CommandError {
+  const message = cause instanceof Error ? cause.message : "";
+  const isOfAnother = message.startsWith("The file ") && !message.includes(path);
+  return new CommandError(isOfAnother ? message : `${intro}: ${reasonIn(cause, path)}.`, { cause });
 }
 
 /** What a parser says, without the sentence that it stands in, in which the services name the file and where to name another. */

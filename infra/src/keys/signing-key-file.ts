@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { newKeyEncryptionKey, openSigningKeys, type SigningKeyEntry, sealSigningKeys } from "@zero-trust/auth/issue";
 import { signingKeyFile } from "@zero-trust/auth/stores/file";
-import { CommandError, systemReason } from "../command-line/command-error.ts";
+import { CommandError, systemReason, writeReason } from "../command-line/command-error.ts";
 import { writeDurably } from "../command-line/replace-file.ts";
 import type { KeyFile } from "./key-file.ts";
 
@@ -29,7 +29,7 @@ export function makeKeyEncryptionKey(path: string): void {
   try {
     writeDurably(path, newKeyEncryptionKey().expose(), 0o600);
   } catch (cause) {
-    throw new CommandError(`The key-encryption key ${path} cannot be written: ${systemReason(cause)}.`, { cause });
+    throw new CommandError(`The key-encryption key ${path} cannot be written: ${writeReason(cause)}.`, { cause });
   }
 }
 

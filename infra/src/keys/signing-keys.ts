@@ -1,4 +1,5 @@
 import { existsSync, rmSync } from "node:fs";
+import { resolve } from "node:path";
 import { newSigningKey, type SigningKeyEntry } from "@zero-trust/auth/issue";
 import type { Args, Surroundings } from "../command-line/command.ts";
 import { CommandError } from "../command-line/command-error.ts";
@@ -6,6 +7,7 @@ import type { Commands } from "../command-line/run-commands.ts";
 import { minute } from "../command-line/table.ts";
 import {
   audienceOf,
+  clientOf,
   earlier,
   expiryOf,
   isOver,
@@ -82,8 +84,8 @@ async function issue(args: Args, surroundings: Surroundings): Promise<void> {
   const expiresAt = expiryOf(args, nowMs);
   const entry: SigningKeyEntry = {
     ...newSigningKey(),
-    client: args.required("client"),
-    audience: audienceOf(args),
+    client: clientOf(args.required("client")),
+    audience: audienceOf(args, surroundings),
     scopes: scopesOf(args, surroundings),
     createdAt: iso(nowMs),
     ...(expiresAt === undefined ? {} : { expiresAt }),
@@ -187,5 +189,9 @@ function idOf({ id }: SigningKeyEntry): string {
 }
 
 function placeOf(args: Args): Parameters<typeof signingKeysAt>[0] {
-  return { path: args.required("file"), keyEncryptionKeyPath: args.required("key-encryption-key") };
+  const place = { path: args.required("file"), keyEncryptionKeyPath: args.required("key-encryption-key") };
+  if (resolve(place.path) === resolve(place.keyEncryptionKeyPath)) {
+    throw new CommandError("--file and --key-encryption-key are one file; they are two, which lie apart.");
+  }
+  return place;
 }

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { nameOf } from "@zero-trust/auth/explain";
 import type { Args, Surroundings } from "../command-line/command.ts";
 import { CommandError } from "../command-line/command-error.ts";
 import type { Commands } from "../command-line/run-commands.ts";
@@ -62,6 +63,10 @@ async function runExplain(args: Args, surroundings: Surroundings): Promise<void>
   const holders = await stateOf(args, surroundings);
   const presented = kinds === undefined ? undefined : presentedKinds(kinds);
   const call = explainCall(method, { client: args.required("as"), presented, holders });
+  for (const kind of presented ?? []) {
+    if (call.holdings.some(({ credential }) => credential === kind)) continue;
+    surroundings.note(`${call.client} has no ${nameOf(kind)} for ${method.service.audience}.`);
+  }
   if (args.flag("json")) {
     const { answer, steps } = call.explanation;
     surroundings.print(JSON.stringify({ method: method.method.path, client: call.client, answer, steps }, null, 2));

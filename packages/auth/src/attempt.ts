@@ -189,6 +189,7 @@ export class Attempt {
       throw new Error("a signature was never checked");
     } else {
       this.#gate.awaitMessage();
+      this.call.readAhead();
     }
   }
 

@@ -1,4 +1,4 @@
-import { type ChannelInterface, type Deadline, type Metadata, type StatusObject, status } from "@grpc/grpc-js";
+import { type ChannelInterface, type Deadline, Metadata, type StatusObject, status } from "@grpc/grpc-js";
 import type { MutualTlsCall } from "@zero-trust/mtls";
 import { type Presented, presenting } from "./call-credentials.ts";
 import type { Presenter } from "./presenter.ts";
@@ -58,8 +58,10 @@ export class AuthenticatedCall implements Call {
   }
 
   start(metadata: Metadata, listener: Listener): void {
-    for (const key of this.#keys) {
-      if (metadata.get(key).length > 0) throw new TypeError(`${key} is set by the credentials of this channel.`);
+    const key = this.#keys.find((its) => metadata.get(its).length > 0);
+    if (key !== undefined) {
+      this.#neverBegin();
+      throw new TypeError(`${key} is set by the credentials of this channel.`);
     }
     const nothing = { message: undefined, context: {}, reading: false, halfClosed: false };
     this.#said = { metadata: metadata.clone(), listener, ...nothing };
@@ -92,6 +94,7 @@ export class AuthenticatedCall implements Call {
   }
 
   setCredentials(): void {
+    this.#neverBegin();
     throw new TypeError("The credentials of this channel cannot be replaced for one call.");
   }
 
@@ -122,6 +125,14 @@ export class AuthenticatedCall implements Call {
       }),
     );
     return sent;
+  }
+
+  /** Whoever counts the calls of a channel would keep one that was opened and never began: this one ends before it begins. */
+  #neverBegin(): void {
+    const { call } = this.#sent;
+    const unheard = () => undefined;
+    call.cancelWithStatus(status.CANCELLED, "The call was never begun.");
+    call.start(new Metadata(), { onReceiveMetadata: unheard, onReceiveMessage: unheard, onReceiveStatus: unheard });
   }
 
   #saying(more: Partial<Said>): Said | undefined {

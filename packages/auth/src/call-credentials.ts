@@ -43,7 +43,14 @@ async function collect(presenters: readonly Presenter[], attempt: AttemptFacts):
 function metadataOf(presented: Presented): Metadata {
   const metadata = new Metadata();
   for (const values of presented.values()) {
-    for (const [key, value] of Object.entries(values)) metadata.set(key, value);
+    for (const [key, value] of Object.entries(values)) {
+      try {
+        metadata.set(key, value);
+      } catch {
+        // What grpc-js says of a value that cannot be sent quotes it.
+        throw new TypeError("A credential has a value that metadata cannot carry.");
+      }
+    }
   }
   return metadata;
 }

@@ -26,7 +26,12 @@ export interface Grant {
   readonly scopes: ReadonlySet<string>;
 }
 
-/** Step 2: the rules that stay, once those that the peer's certificate cannot meet have fallen away. */
+/**
+ * Step 2: the rules that stay, once those that the peer's certificate cannot meet have fallen away.
+ *
+ * @param rules - of the method
+ * @param grant - what the grants give to the peer; undefined where they do not name it
+ */
 export function rulesFor(rules: readonly Rule[], grant: Grant | undefined): readonly Rule[] {
   return rules.filter(
     (rule) => !rule.credentials.includes(Credential.MTLS) || (grant !== undefined && grants(grant.scopes, rule.scopes)),

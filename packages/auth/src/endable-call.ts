@@ -13,6 +13,7 @@ export class EndableCall extends ServerInterceptingCall {
   readonly #wire: ServerInterceptingCallInterface;
   #handler: InnerListener | undefined;
   #ended = false;
+  #isRead = false;
 
   constructor(wire: ServerInterceptingCallInterface, listener: ServerListener) {
     super(wire, { start: (next) => next(listener) });
@@ -25,6 +26,18 @@ export class EndableCall extends ServerInterceptingCall {
     this.#wire.sendStatus(status);
     // At once: a caller that does not read keeps the status, and with it grpc-js's own word to the handler, waiting.
     this.#handler?.onCancel();
+  }
+
+  /** Asks for the first message before there is a handler to ask for it. */
+  readAhead(): void {
+    this.#isRead = true;
+    this.#wire.startRead();
+  }
+
+  override startRead(): void {
+    // A second time would bring what comes after it.
+    if (this.#isRead) this.#isRead = false;
+    else super.startRead();
   }
 
   /** The handler's own word: it may have acted, so what it says must not look like a refusal that may be tried again. */

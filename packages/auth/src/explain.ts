@@ -37,6 +37,17 @@ export interface Explanation {
  * finds. The certificate is taken to be good, and a signature to be right.
  *
  * @param call - the method, the peer and what it presents
+ * @example
+ * ```ts
+ * import { Credential, type MethodPolicy } from "@zero-trust/auth";
+ * import { explain, type Finding } from "@zero-trust/auth/explain";
+ *
+ * export function answerTo(client: string, method: MethodPolicy): string {
+ *   const key: Finding = { verdict: "verified", client, scopes: new Set(["read:transactions"]) };
+ *   const presented = new Map([[Credential.API_KEY, key]]);
+ *   return explain({ method, spiffeId: undefined, grant: undefined, presented }).answer;
+ * }
+ * ```
  */
 export function explain(call: ExplainedCall): Explanation {
   const { method, spiffeId, grant, presented } = call;

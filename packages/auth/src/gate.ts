@@ -46,16 +46,19 @@ export class Gate {
     return this.#standing;
   }
 
-  /** Something of the call is being judged, and is handed on when it is let in. */
+  /** Something of the call is being judged, and is handed on when it is let in, after what was held before. */
   hold(goOn: () => void): void {
     this.#standing = "judged";
-    this.#goOn = goOn;
+    const goOnBefore = this.#goOn;
+    this.#goOn = () => {
+      goOnBefore();
+      goOn();
+    };
   }
 
-  /** The handler may ask for the message that the signature is for. */
+  /** The signature is over a message that is still to come. */
   awaitMessage(): void {
     this.#standing = "waits for its message";
-    this.#handOn();
   }
 
   letIn(call: EndableCall, admission: Omit<Admission, "onEnd">): void {

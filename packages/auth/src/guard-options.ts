@@ -12,13 +12,14 @@ export interface GuardOptions {
   /** The verifiers: `apiKey({…})`, `bearer({…})`, `hmac({…})`, at most one of each. */
   readonly credentials: readonly Verifier[];
   /**
-   * Gets every decision, once a call; and after an `allowed` one `failed`, `ended` or `refused` where it came to that. A call
-   * waits for what it returns before it is let in; where it throws, rejects or does not answer in time, the call is refused.
+   * Gets every decision, once a call; and after an `allowed` one `failed`, `ended`, `refused` or `abandoned` where it came to
+   * that. A call waits for what it returns before it is let in; where it throws, rejects or does not answer in time, the call is
+   * refused.
    */
   readonly onDecision: (event: DecisionEvent) => void | Promise<void>;
   /**
-   * Which calls need their decision in the log: all of them, or those of methods with side effects. The others are refused
-   * while it cannot be written. @defaultValue `"required"`
+   * Which calls need their decision in the log, and are refused while it cannot be written: all of them, or those of methods
+   * with side effects. The others are let in then, and are on no record. @defaultValue `"required"`
    */
   readonly decisionLog?: "required" | "required-for-side-effects";
   /** Gets every decision as numbers for metrics. It is not waited for, and what it throws touches no call. */

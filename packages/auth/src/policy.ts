@@ -34,6 +34,14 @@ export class PolicyError extends Error {
  * A method without the option gets a policy without rules, which `protect()` refuses at start-up.
  *
  * @param service - the descriptor that protobuf-es generates
+ * @example
+ * ```ts
+ * import type { DescService } from "@bufbuild/protobuf";
+ * import { policyOf } from "@zero-trust/auth";
+ *
+ * export const pathsWithoutRules = (service: DescService): readonly string[] =>
+ *   policyOf(service).filter(({ rules }) => rules.length === 0).map(({ path }) => path);
+ * ```
  */
 export function policyOf(service: DescService): ServicePolicy {
   return service.methods.map((method) => ({

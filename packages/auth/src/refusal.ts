@@ -68,6 +68,15 @@ export function refusal(
  * @param error - the `ServiceError` of grpc-js, or any error that carries the trailers in `metadata`
  * @returns the name of a `zerotrust.auth.v1.Reason`, `CREDENTIAL_EXPIRED` for instance; undefined when the refusal is
  *   not ours or the details cannot be read
+ * @example
+ * ```ts
+ * import type { ServiceError } from "@grpc/grpc-js";
+ * import { reasonOf, wasLetIn } from "@zero-trust/auth";
+ *
+ * // The server could not look a credential up, and the handler has not seen the call.
+ * export const maySendAgain = (error: ServiceError): boolean =>
+ *   reasonOf(error) === "CHECK_UNAVAILABLE" && !wasLetIn(error);
+ * ```
  */
 export function reasonOf(error: { readonly metadata?: Metadata | undefined }): string | undefined {
   return errorInfoOf(error)?.reason;
@@ -76,6 +85,7 @@ export function reasonOf(error: { readonly metadata?: Metadata | undefined }): s
 /**
  * Reads the server's time from a refusal for being outside the time window.
  *
+ * @param error - the `ServiceError` of grpc-js, or any error that carries the trailers in `metadata`
  * @returns Unix seconds; undefined where the refusal carries none
  */
 export function serverTimeOf(error: { readonly metadata?: Metadata | undefined }): number | undefined {
@@ -96,7 +106,12 @@ export function withoutRefusal<S extends { readonly metadata?: Metadata | null |
   return { ...answer, metadata: rest };
 }
 
-/** Whether the refused call had been let in before: then it may have taken effect, and nothing may send it again by itself. */
+/**
+ * Tells whether a refused call had been let in before: it ran, and was ended when its credentials were not good any more. Then it
+ * may have taken effect, and nothing may send it again by itself.
+ *
+ * @param error - the `ServiceError` of grpc-js, or any error that carries the trailers in `metadata`
+ */
 export function wasLetIn(error: { readonly metadata?: Metadata | undefined }): boolean {
   return errorInfoOf(error)?.metadata["ended"] !== undefined;
 }

@@ -1,7 +1,8 @@
 import { inspect } from "node:util";
 
 /**
- * A text that does not print: whatever writes it (a template, JSON, a log, an assertion that fails) writes `[secret]`.
+ * A text that does not print: whatever writes it (a template, JSON, a log, an assertion that fails) writes `[secret]`. To
+ * whoever compares objects in depth any two are equal: compare what they expose.
  *
  * @example
  * ```ts

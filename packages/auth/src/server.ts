@@ -1,5 +1,5 @@
 export type { ApiKeyMode } from "./api-key/format.ts";
-export type { ApiKeyRecord, ApiKeySource } from "./api-key/records.ts";
+export type { ApiKeyRecord, ApiKeySecret, ApiKeySource } from "./api-key/records.ts";
 export { type ApiKeyOptions, apiKey } from "./api-key/server.ts";
 export type { ApiKeyUse } from "./api-key/use-sampler.ts";
 export { type JwksOptions, jwks } from "./bearer/jwks.ts";
@@ -12,7 +12,7 @@ export {
   type TokenRevocationsOptions,
   tokenRevocations,
 } from "./bearer/token-revocations.ts";
-export type { Grant } from "./decision.ts";
+export type { Finding, Grant } from "./decision.ts";
 export type { DecisionEvent, DecisionMeasure, DecisionOutcome, Printable } from "./decision-event.ts";
 export { type GrantSource, type Grants, parseGrants } from "./grants.ts";
 export { type KeySource, type SigningKey, signingSecret } from "./hmac/keys.ts";
@@ -26,9 +26,18 @@ export {
   type NonceWindow,
 } from "./hmac/nonces.ts";
 export { type HmacOptions, hmac } from "./hmac/server.ts";
+export { JsonShapeError } from "./json-shape.ts";
 export type { KeyRecord } from "./key-record.ts";
 export { type ProtectOptions, protect } from "./protect.ts";
 // oxlint-disable-next-line typescript/no-deprecated -- for the days of adoption
 export { unsafeShadowMode } from "./shadow-mode.ts";
-export type { MetadataVerifier, SignatureVerifier, Verifier } from "./verifier.ts";
+export type {
+  CallFacts,
+  MetadataVerifier,
+  PendingSignature,
+  Recheck,
+  SignatureVerifier,
+  Verification,
+  Verifier,
+} from "./verifier.ts";
 export { wireBytes } from "./wire-bytes.ts";

@@ -1,14 +1,14 @@
 import { credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
-import type { MutualTlsChannels } from "@zero-trust/mtls";
+import { identityFromMemory, type MutualTlsChannels, mutualTlsChannels } from "@zero-trust/mtls";
 import { createCa, type TestCa } from "@zero-trust/testkit";
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { newApiKey } from "../src/api-key/format.ts";
 import { apiKey, bearer, connect, hmac } from "../src/client.ts";
 import { newSigningKey } from "../src/hmac/keys.ts";
 import { Credential, definePolicy, type Rule } from "../src/index.ts";
 import * as server from "../src/server.ts";
 import { type Channels, clientOf, ping, pingBytes, pingPath } from "./ping-client.ts";
-import { pingDefinition, startPingServer } from "./ping-server.ts";
+import { idOf, pingDefinition, startPingServer } from "./ping-server.ts";
 
 const audience = "https://ping.production.internal";
 const key = newApiKey("live");
@@ -61,6 +61,21 @@ describe("connect", () => {
     await expect(ping(channels, { metadata: { "x-api-key": "mine" } })).rejects.toThrow(/x-api-key is set by/);
     expect(server1.events).toEqual([]);
   });
+  test("keeps nothing of a call that it refused to make: the connection of a former certificate is closed", async () => {
+    await using server1 = await start();
+    const issue = () => ca.issue({ spiffeId: idOf("reporting") });
+    const identity = identityFromMemory(await issue());
+    const mutualTls = mutualTlsChannels({ identity, target: server1.target, serverId: idOf("ping-service") });
+    onTestFinished(() => mutualTls.close());
+    const channels = connect({ channels: mutualTls, credentials: [apiKey({ key: key.key })] });
+    expect(await ping(channels)).toBe("OK");
+    expect(server1.connections).toBe(1);
+    const own = credentials.createFromMetadataGenerator((_, callback) => callback(null, new Metadata()));
+    await expect(ping(channels, { metadata: { "x-api-key": "mine" } })).rejects.toThrow(/x-api-key is set by/);
+    await expect(ping(channels, { options: { credentials: own } })).rejects.toThrow(/cannot be replaced/);
+    identity.replace(await issue());
+    await vi.waitUntil(() => server1.connections === 0, { timeout: 15_000 });
+  });
   test("sends nothing where a credential cannot be had", async () => {
     await using server1 = await start();
     const tokens = { token: () => Promise.reject(new Error("the issuer is down")) };
@@ -79,6 +94,17 @@ describe("connect", () => {
       expect(`${error.details}${error.stack}`).not.toContain("canary");
     }
     expect(server1.events).toEqual([]);
+  });
+  test("does not quote a value that cannot be sent", async () => {
+    await using server1 = await start();
+    const own = {
+      credential: Credential.API_KEY,
+      metadataKeys: ["x-api-key"],
+      present: async () => ({ "x-api-key": "canary\n" }),
+    };
+    const error = await failure(connect({ channels: await server1.channels("reporting"), credentials: [own] }));
+    expect(error).toMatchObject({ code: status.UNAVAILABLE });
+    expect(`${error.details}${error.stack}`).not.toContain("canary");
   });
   test("fails at once where a call ends without the message that was to be signed", async () => {
     await using server1 = await start();

@@ -5,6 +5,7 @@ import { createCa, createTokenIssuer, type TestCa } from "@zero-trust/testkit";
 import { beforeAll, describe, expect, test, vi } from "vitest";
 import { type JwksOptions, jwks } from "../src/bearer/jwks.ts";
 import { bearer } from "../src/bearer/server.ts";
+import { CallBudget } from "../src/call-budget.ts";
 import { type IssuerServer, json, startIssuerServer } from "./issuer-server.ts";
 import { presentToken, thumbprint } from "./present-token.ts";
 
@@ -235,6 +236,42 @@ describe("jwks", () => {
     issuer.answer = json(tokens.jwks);
     await ready(opened);
   });
+  test("a log that rejects is heard of by nobody", async () => {
+    const rejects = (): unknown => Promise.reject(new Error("disk full"));
+    const { promise: heard, resolve } = Promise.withResolvers<unknown>();
+    process.once("unhandledRejection", resolve);
+    await using issuer = await startIssuerServer(ca);
+    issuer.answer = json({}, 500);
+    using opened = open(issuer, {
+      refreshMs: 20,
+      onError: rejects,
+    });
+    await vi.waitFor(() => expect(issuer.requests).toBeGreaterThan(2), inTime);
+    issuer.answer = json(tokens.jwks);
+    expect(await Promise.race([heard, ready(opened)])).not.toBeInstanceOf(Error);
+    process.off("unhandledRejection", resolve);
+  });
+  test("I3 a slow server is waited for less long than a verifier may take, also by the second of two", async () => {
+    await using issuer = await startIssuerServer(ca);
+    issuer.answer = json(tokens.jwks);
+    let nowMs = 0;
+    using opened = open(issuer, { now: () => nowMs });
+    await ready(opened);
+    issuer.answer = held().answer;
+    nowMs = 10_000;
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+    try {
+      // As `protect()` asks, and some time after it asked another verifier.
+      const budget = new CallBudget(500);
+      const first = budget.wait(() => Promise.withResolvers<never>().promise, 100);
+      vi.advanceTimersByTime(20);
+      const second = budget.wait(() => opened.find("other"), 100);
+      const [unknown] = await Promise.allSettled([second, first, vi.advanceTimersByTimeAsync(500)]);
+      expect(unknown).toEqual({ status: "fulfilled", value: "no such key" });
+    } finally {
+      vi.useRealTimers();
+    }
+  });
   test.each([
     { url: new URL("http://127.0.0.1/") },
     { refreshMs: 0 },
@@ -250,12 +287,12 @@ describe("jwks", () => {
     const slow = held();
     issuer.answer = slow.answer;
     let nowMs = 0;
-    const opened = open(issuer, { refreshMs: 20, now: () => nowMs });
+    const opened = open(issuer, { refreshMs: 20, timeoutMs: 60_000, now: () => nowMs });
     await vi.waitFor(() => expect(slow.waiting).toHaveLength(1), inTime);
     opened.keys.close();
+    // It waits for no answer either, which would keep the process from ending.
+    await vi.waitFor(() => expect(slow.waiting[0]?.destroyed).toBe(true), inTime);
     issuer.answer = json(tokens.jwks);
-    slow.waiting[0]?.writeHead(500).end("{}");
-    // Another one goes to the server and back, so this one has been answered.
     using other = open(issuer);
     await ready(other);
     nowMs = 10_000;

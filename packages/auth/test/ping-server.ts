@@ -4,6 +4,7 @@ import {
   type Metadata,
   Server,
   type ServerDuplexStream,
+  type ServerInterceptor,
   type ServerReadableStream,
   type ServerUnaryCall,
   type ServerWritableStream,
@@ -73,6 +74,8 @@ interface Wrongs {
   readonly holding?: boolean;
   /** Answers callers without an identity too. */
   readonly anonymous?: boolean;
+  /** An interceptor of the service's own, behind `protect()`. */
+  readonly behind?: ServerInterceptor;
 }
 
 /** What the calls of all four kinds have in common. */
@@ -124,7 +127,7 @@ export async function startPingServer(
     return true;
   };
   const guard = protect({ trustDomain, onDecision: (event) => void events.push(event), ...options });
-  const server = new Server({ interceptors: [guard] });
+  const server = new Server({ interceptors: [guard, ...(options.behind === undefined ? [] : [options.behind])] });
   const handlers = {
     Ping: (call: ServerUnaryCall<PingRequest, PingResponse>, callback: sendUnaryData<PingResponse>) => {
       handled.push(call.request.text);

@@ -1,11 +1,17 @@
-import { type Client, Metadata, type ServiceError } from "@grpc/grpc-js";
+import {
+  type Client,
+  Metadata,
+  ServerInterceptingCall,
+  type ServerInterceptor,
+  type ServiceError,
+} from "@grpc/grpc-js";
 import { createCa, createTokenIssuer, type TestCa } from "@zero-trust/testkit";
 import { beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { newApiKey } from "../src/api-key/format.ts";
 import type { ApiKeyRecord } from "../src/api-key/records.ts";
 import { apiKey, bearer, connect, hmac } from "../src/client.ts";
 import { newSigningKey, signingSecret } from "../src/hmac/keys.ts";
-import { Credential, definePolicy, type Rule } from "../src/index.ts";
+import { Credential, definePolicy, identityOf, type Rule } from "../src/index.ts";
 import * as server from "../src/server.ts";
 import { knownKeys } from "./known-keys.ts";
 import { type Channels, clientOf, outcomeOf, ping, pingBytes, pingPath } from "./ping-client.ts";
@@ -255,6 +261,34 @@ describe("signed requests", () => {
       "INTERNAL",
     );
     expect(await ping(withSignature(await server1.channels("anybody")))).toBe("OK");
+  });
+  test("are shown to interceptors behind the guard once they are let in, with an identity and without their signatures", async () => {
+    const shown: string[] = [];
+    const behind: ServerInterceptor = (_method, call) =>
+      new ServerInterceptingCall(call, {
+        start: (next) =>
+          next({
+            onReceiveMetadata: (metadata, pass) => {
+              shown.push([identityOf(metadata).client, ...Object.keys(metadata.getMap())].join(" "));
+              // Not at once, as where it asks somebody.
+              setImmediate(() => pass(metadata));
+            },
+          }),
+      });
+    await using server1 = await startPingServer(ca, {
+      policies: policies(rule(HMAC)),
+      grants,
+      credentials: verifiers(),
+      behind,
+    });
+    const channels = await server1.channels("anybody");
+    const forged = ping(channels, { metadata: await presentSignature(), message: pingBytes({ text: "other" }) });
+    expect(await forged).toBe("UNAUTHENTICATED CREDENTIAL_INVALID");
+    expect(shown).toEqual([]);
+    expect(await ping(withSignature(channels))).toBe("OK");
+    const path = "/zerotrust.testkit.v1.PingService/PingMany";
+    expect(await stream(withSignature(channels), path)).toBe("OK");
+    expect(shown).toEqual(["order-service user-agent", "order-service user-agent"]);
   });
   test("go with server streams", async () => {
     await using server1 = await start();

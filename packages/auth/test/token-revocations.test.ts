@@ -46,6 +46,8 @@ describe("tokenRevocations", () => {
     expect([opened.ask("bad"), opened.ask("other"), opened.ask("__proto__")]).toEqual(["revoked", "good", "good"]);
     expect(opened.ask("other", "partner", nowSeconds - 1)).toBe("revoked");
     expect(opened.ask("other", "partner", nowSeconds)).toBe("revoked");
+    // A NumericDate may have a fraction (RFC 7519 §2), which "before" in whole seconds does not know of.
+    expect(opened.ask("other", "partner", nowSeconds + 0.9)).toBe("revoked");
     expect(opened.ask("other", "partner", nowSeconds + 1)).toBe("good");
     expect(opened.ask("other", "partner", Number.NaN)).toBe("revoked");
   });

@@ -65,12 +65,15 @@ export class CurrentIdentity implements TlsIdentity {
 }
 
 /** Tells somebody who may throw: their failure is theirs, and is warned of, but certificates go on being looked after. */
-export function guarded(tell: () => void): void {
-  try {
-    tell();
-  } catch (error) {
+export function guarded(tell: () => unknown): void {
+  const warn = (error: unknown) =>
     process.emitWarning(
       error instanceof Error ? error : new Error("A listener to certificates threw what is no error."),
     );
+  try {
+    // An async listener gives a promise, whose rejection would be nobody's and end the process.
+    Promise.resolve(tell()).catch(warn);
+  } catch (error) {
+    warn(error);
   }
 }

@@ -271,6 +271,21 @@ describe("an identity of a directory", () => {
       warn.mockRestore();
     }
   });
+
+  test("goes on after a listener that rejects", async () => {
+    const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+    try {
+      folder.fill(first);
+      // What an async function is to whoever calls it.
+      const onEvent = (): unknown => Promise.reject(new Error("a broken log"));
+      const identity = new WatchedIdentity(folder.path, { onEvent });
+      folder.fill(second);
+      look(identity, 2);
+      await vi.waitFor(() => expect(warn).toHaveBeenCalledWith(new Error("a broken log")));
+    } finally {
+      warn.mockRestore();
+    }
+  });
 });
 
 describe("an identity of a directory that Kubernetes mounts", () => {

@@ -76,9 +76,7 @@ export class Door {
     });
     this.#handshakes = new Handshakes({
       maxPending: options.maxPendingHandshakes ?? MAX_PENDING_HANDSHAKES,
-      onRefused: (event) => {
-        if (!this.#closing) onRefused?.(event);
-      },
+      onRefused: (event) => (this.#closing ? undefined : onRefused?.(event)),
     });
     // Node keeps it as a member of the server, to which each socket leads: `console.log(request.socket)` would print it.
     Object.defineProperty(server, "key", { value: Reflect.get(server, "key"), enumerable: false, writable: true });

@@ -58,6 +58,16 @@ test.each(["warn", "silent"])(
   },
 );
 
+test.each([
+  ["rejects", () => Promise.reject(new Error("disk full"))],
+  ["does not answer", () => new Promise<void>(() => undefined)],
+])("lets nobody in while a decision that is kept elsewhere %s", async (_what, decisions) => {
+  const serving = await start({ decisions });
+  expect((await failureOf(serving.ping().ping({ text: "throw" }))).code).toBe(grpc.status.UNAVAILABLE);
+  expect(serving.lines.some((line) => line.includes("handler failed"))).toBe(false);
+  expect(serving.records("decision").at(-1)).toMatchObject({ outcome: "refused", reason: "CHECK_UNAVAILABLE" });
+});
+
 test("refuses a peer without grants, and lets nothing reach the handler", async () => {
   const serving = await start();
   const { code } = await failureOf(serving.ping(domain.stranger).ping({ text: "throw" }));

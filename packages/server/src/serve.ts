@@ -74,10 +74,10 @@ export interface ServeOptions {
   /** Who may call; the policies come from the services, and the decisions go to the log. */
   readonly protect: Omit<ProtectOptions, "policies" | "onDecision">;
   /**
-   * Gets every decision before its call goes on, besides the log: `decisionFile(path).write`. What it throws refuses the call, so
-   * that nothing is done that is not on record.
+   * Gets every decision before its call goes on, besides the log: `decisionFile(path).write`. What it throws or rejects with
+   * refuses the call, and so does a promise that is not kept in time, so that nothing is done that is not on record.
    */
-  readonly decisions?: ((event: DecisionEvent) => void) | undefined;
+  readonly decisions?: ((event: DecisionEvent) => void | Promise<void>) | undefined;
   /** What is served, besides health. */
   readonly services: readonly ServiceEntry[];
   /**
@@ -249,9 +249,10 @@ function createServer(options: ServeOptions, policies: readonly ServicePolicy[])
         ...options.protect,
         policies: [...policies],
         onDecision(decision) {
-          options.decisions?.(decision);
+          const kept = options.decisions?.(decision);
           const { time: _, ...event } = decision;
           decisionLog.info(event, "decision");
+          return kept;
         },
       }),
     ],

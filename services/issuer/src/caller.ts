@@ -8,7 +8,7 @@ export interface Caller {
   readonly peer: Peer;
   /** The client that this workload is registered as; undefined also when that client was revoked. */
   readonly client: RegisteredClient | undefined;
-  /** When the request came, by `performance.now()`. */
+  /** When the request was here, all of it, by `performance.now()`. */
   readonly startedMs: number;
 }
 

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
 import { ConfigError } from "@zero-trust/server";
 import type { z } from "zod";
 
@@ -9,18 +9,32 @@ export interface JsonFile {
   readonly what: string;
   /** The variable that names it. */
   readonly variable: string;
+  /** Whether nobody but its owner may read it. */
+  readonly isSecret?: boolean;
 }
 
-/** Reads a file's bytes; throws ConfigError when they cannot be had. */
-export function readBytes({ path, what, variable }: JsonFile): Buffer {
+/** Reads a file's bytes; throws ConfigError when they cannot be had, or a secret's by others, too. */
+export function readBytes(file: JsonFile): Buffer {
+  const { path, what, variable } = file;
+  const { bytes, mode } = read(file);
+  if (file.isSecret === true && (mode & 0o077) !== 0)
+    throw new ConfigError(`The ${what} ${path} is open to others: chmod 600 it, or name another with ${variable}.`);
+  return bytes;
+}
+
+function read({ path, what, variable }: JsonFile): { readonly bytes: Buffer; readonly mode: number } {
+  let descriptor: number | undefined;
   try {
-    return readFileSync(path);
+    descriptor = openSync(path, "r");
+    return { bytes: readFileSync(descriptor), mode: fstatSync(descriptor).mode };
   } catch (error) {
     const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
     throw new ConfigError(
       `The ${what} ${path} ${missing ? "does not exist" : "cannot be read"}; name another with ${variable}.`,
       { cause: error },
     );
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
   }
 }
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { decodeProtectedHeader } from "jose";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { askForToken, tokenIn } from "../test/requests.ts";
-import { newSigningKey, type StartedIssuer, startIssuer } from "../test/start-issuer.ts";
+import { newSigningKey, type StartedIssuer, startIssuer, writeIssuerFile } from "../test/start-issuer.ts";
 
 const LEAD_MS = 60_000;
 
@@ -130,6 +130,39 @@ test("a key that comes back waits anew", async () => {
   await started.change("keys", { keys: [old] });
   await started.change("keys", { keys: [old, next] });
   expect(await signer()).toBe("old");
+});
+
+test("a key under the name of another is a new one, which waits, also after a restart", async () => {
+  await started.change("keys", { keys: [old, next] });
+  nowMs += LEAD_MS;
+  expect(await signer()).toBe("next");
+  const { ca } = started;
+  await started[Symbol.asyncDispose]();
+  writeIssuerFile(folder, "keys", { keys: [old, await newSigningKey("next")] });
+  started = await startIssuer({ folder, ca, now: () => nowMs });
+  expect(await signer()).toBe("old");
+  await started.change("keys", { keys: [old, await newSigningKey("next")] });
+  nowMs += LEAD_MS - 1;
+  expect(await signer()).toBe("old");
+  nowMs += 1;
+  expect(await signer()).toBe("next");
+});
+
+test("a clock that is set back or forward makes no key sign before its time", async () => {
+  const { ca } = started;
+  await started[Symbol.asyncDispose]();
+  let monotonicMs = 0;
+  started = await startIssuer({ folder, ca, now: () => nowMs, monotonicMs: () => monotonicMs });
+  expect(await signer()).toBe("old");
+  nowMs -= 3_600_000;
+  await started.change("keys", { keys: [old, next] });
+  expect(await signer()).toBe("old");
+  nowMs += 7_200_000;
+  expect(await signer()).toBe("old");
+  monotonicMs += LEAD_MS - 1;
+  expect(await signer()).toBe("old");
+  monotonicMs += 1;
+  expect(await signer()).toBe("next");
 });
 
 test("no request is lost while keys change", async () => {

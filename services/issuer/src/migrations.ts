@@ -39,6 +39,8 @@ export interface ClientTable {
 /** A key that is published; `last_token_exp` is 0 until it has signed, and no earlier than its last token's end. */
 export interface SigningKeyTable {
   readonly kid: string;
+  /** Tells it from another key of the same name. */
+  readonly point: string;
   readonly published_at_ms: bigint;
   readonly last_token_exp: bigint;
 }
@@ -75,6 +77,7 @@ async function revocations(db: Kysely<unknown>): Promise<void> {
   await db.schema
     .createTable("signing_keys")
     .addColumn("kid", "text", (column) => column.primaryKey())
+    .addColumn("point", "text", (column) => column.notNull())
     .addColumn("published_at_ms", "bigint", (column) => column.notNull())
     .addColumn("last_token_exp", "bigint", (column) => column.notNull())
     .execute();

@@ -28,7 +28,8 @@ const schema = z.strictObject({
   clients: z.array(client, many).max(MAX_ENTRIES, many),
 });
 
-const nothing: ReloadedFile<Revocations> = { current: () => ({ tokens: [], clients: [] }), reload: () => undefined };
+const none: Revocations = { tokens: [], clients: [] };
+const nothing: ReloadedFile<Revocations> = { current: () => none, reload: () => undefined };
 
 /**
  * Reads what the operator revokes, `{ "tokens": [{ "jti", "expiresAt" }], "clients": [{ "clientId", "issuedBefore" }] }`,

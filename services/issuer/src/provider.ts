@@ -33,11 +33,12 @@ export interface ProviderOptions {
  */
 export function createProvider(options: ProviderOptions): Provider {
   const { issuer, keys, store, now, callerIn } = options;
+  const own = keys.published();
 
   const provider = new Provider(issuer, {
     adapter: (model) => clientAdapter(model, () => callerIn(Provider.ctx).client, now),
     assertJwtClientAuthClaimsAndHeader: (_, claims) => checkAssertion(claims, issuer, toSeconds(now())),
-    jwks: { keys: keys.published().map(({ createdAtMs: _, ...key }) => key) },
+    jwks: { keys: own.map(({ createdAtMs: _, ...key }) => key) },
     clientAuthMethods: ["tls_client_auth", "client_secret_basic", "private_key_jwt"],
     clientDefaults: {
       id_token_signed_response_alg: "ES256",
@@ -77,7 +78,7 @@ export function createProvider(options: ProviderOptions): Provider {
             audience: resource,
             accessTokenFormat: "jwt",
             accessTokenTTL: TOKEN_LIFETIME_SECONDS,
-            jwt: { sign: { alg: "ES256", kid: keys.signing().kid } },
+            jwt: { sign: { alg: "ES256", kid: keys.signing(own).kid } },
           };
         },
       },
@@ -90,8 +91,9 @@ export function createProvider(options: ProviderOptions): Provider {
       customizers: {
         jwt: async (_, token, { payload }) => {
           const sign = token.resourceServer?.jwt?.sign;
-          if (!sign || sign.kid === undefined) throw new Error("A token has no key to be signed with.");
-          await keys.signed(sign.kid, Number(payload["exp"]));
+          const key = own.find(({ kid }) => sign && kid === sign.kid);
+          if (key === undefined) throw new Error("A token has no key to be signed with.");
+          await keys.signed(key, Number(payload["exp"]));
         },
       },
     },

@@ -180,3 +180,29 @@ test("without its database it is not healthy, revokes and issues nothing, and sa
   expect(await status("/healthz")).toBe(204);
   expect((await askToRevoke(started, token)).status).toBe(200);
 });
+
+test("a revocation that went into a file that is no longer there is not said to be written down", async () => {
+  const { token } = tokenIn(await askForToken(started));
+  renameSync(join(folder, "issuer.db"), join(folder, "away.db"));
+  expect(await askToRevoke(started, token)).toMatchObject({ status: 503, body: { error: "temporarily_unavailable" } });
+  renameSync(join(folder, "away.db"), join(folder, "issuer.db"));
+  expect((await askToRevoke(started, token)).status).toBe(200);
+});
+
+test("what was revoked is on the list again when a clock that was set forward is right again", async () => {
+  const { ca } = started;
+  await started[Symbol.asyncDispose]();
+  let monotonicMs = 0;
+  started = await startIssuer({ folder, ca, now: () => nowMs, monotonicMs: () => monotonicMs });
+  const { token, jti, exp } = tokenIn(await askForToken(started));
+  await askToRevoke(started, token);
+  nowMs += 3_600_000;
+  await started.refresh();
+  expect(await denylist(started)).toEqual({ tokens: [{ jti, exp }], clients: [] });
+  nowMs -= 3_600_000;
+  await started.refresh();
+  expect(await denylist(started)).toEqual({ tokens: [{ jti, exp }], clients: [] });
+  [nowMs, monotonicMs] = [nowMs + 400_000, 400_000];
+  await started.refresh();
+  expect(await denylist(started)).toEqual(nothing);
+});

@@ -5,14 +5,16 @@ import { type Log, recordLog } from "@zero-trust/server";
 import type { Kysely } from "kysely";
 import { type Caller, callerOf } from "./caller.ts";
 import type { Clients } from "./clients.ts";
+import { createDenylist } from "./denylist.ts";
 import { DEFAULT_KEY_LEAD_MS, keyRing } from "./key-ring.ts";
-import { toSeconds } from "./lifetimes.ts";
+import { forgettingClock } from "./lifetimes.ts";
 import type { IssuerSchema } from "./migrations.ts";
 import { createOAuthEndpoints } from "./oauth-endpoints.ts";
-import { unended } from "./operator-revocations.ts";
 import { DENYLIST_PATH, HEALTH_PATH, JWKS_PATH, METADATA_PATH, REVOCATION_PATH, TOKEN_PATH } from "./paths.ts";
 import type { ReloadedFile } from "./reloaded-file.ts";
-import { type Revocations, revocationDocument } from "./revocations.ts";
+import { bodyOf } from "./request-body.ts";
+import type { Revocations } from "./revocations.ts";
+import { runningRequests } from "./running-requests.ts";
 import { serverMetadata } from "./server-metadata.ts";
 import { publicJwks, type SigningKey } from "./signing-keys.ts";
 import { IssuerStore } from "./store.ts";
@@ -33,6 +35,8 @@ const DEFAULT_REFRESH_MS = 2_000;
 /** A token request has some 500 bytes. */
 const MAX_BODY_BYTES = 8 * 1024;
 const MAX_HEADER_BYTES = 16 * 1024;
+/** Of one workload, at a time: one request takes about a millisecond, and what waits behind it is everybody's. */
+const MAX_RUNNING_REQUESTS = 64;
 /** Whoever is slower than this holds a socket open, and is no workload of ours. */
 const HEADERS_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 10_000;
@@ -57,6 +61,8 @@ export interface IssuerDependencies {
   /** How often the files are looked at, in milliseconds. @defaultValue 2 000 */
   readonly refreshMs?: number;
   readonly now?: () => number;
+  /** Milliseconds that go by whatever becomes of the clock. @defaultValue `performance.now` */
+  readonly monotonicMs?: () => number;
 }
 
 /** The issuer, ready to listen. */
@@ -73,13 +79,17 @@ export interface Issuer {
 export async function createIssuer(dependencies: IssuerDependencies): Promise<Issuer> {
   const { log, identity, trustDomain, issuer, clients, signingKeys, revocations, db } = dependencies;
   const { keyLeadMs = DEFAULT_KEY_LEAD_MS, refreshMs = DEFAULT_REFRESH_MS, now = Date.now } = dependencies;
+  const { monotonicMs = () => performance.now() } = dependencies;
   const writeToken = tokenLog(log);
   const connectionLog = recordLog(log, "connection");
   const store = new IssuerStore(db);
-  const keys = await keyRing({ file: signingKeys, store, log, leadMs: keyLeadMs, now });
+  const keys = await keyRing({ file: signingKeys, store, log, leadMs: keyLeadMs, now, monotonicMs });
   const files = [clients, signingKeys, revocations];
-  const upkeep = await startUpkeep({ files, clients, keys, db, store, log, refreshMs, now });
+  const forgetNow = forgettingClock(now, monotonicMs);
+  const upkeep = await startUpkeep({ files, clients, keys, db, store, log, refreshMs, now, forgetNow });
   const answerOAuth = createOAuthEndpoints({ issuer, clients, keys, store, log, tokenLog: writeToken, now });
+  const denylist = createDenylist({ store, revocations, now: forgetNow });
+  const mayRun = runningRequests(MAX_RUNNING_REQUESTS);
   const metadata = JSON.stringify(serverMetadata(issuer));
 
   /** By path and method: what is not here does not exist. */
@@ -121,9 +131,7 @@ export async function createIssuer(dependencies: IssuerDependencies): Promise<Is
       return;
     }
     try {
-      const seconds = toSeconds(now());
-      const all = [await store.revocations(seconds), unended(revocations.current(), seconds)];
-      send(response, 200, revocationDocument(all));
+      send(response, 200, await denylist());
     } catch (err) {
       log.error({ err }, "the list of revoked tokens cannot be sent");
       send(response, 503);
@@ -147,21 +155,44 @@ export async function createIssuer(dependencies: IssuerDependencies): Promise<Is
     return function answerLimited(request, response, caller) {
       const length = request.headers["content-length"];
       const endpoint = endpointAt(request.url ?? "");
-      if (!upkeep.isCurrent()) {
-        // What is written to such a database, a revocation for one, may be gone after the next start.
-        const cause = "the database cannot be used";
-        writeToken({ endpoint, outcome: "failed", caller, error: "temporarily_unavailable", cause });
-        response.setHeader("Connection", "close");
-        refuse(response, 503, "temporarily_unavailable", "try again later");
-      } else if (length === undefined || Number(length) > MAX_BODY_BYTES) {
+      if (length === undefined || Number(length) > MAX_BODY_BYTES) {
         const cause = length === undefined ? "the body has no Content-Length" : "the body is too large";
         writeToken({ endpoint, outcome: "refused", caller, error: "invalid_request", cause });
         response.setHeader("Connection", "close");
         refuse(response, length === undefined ? 411 : 413, "invalid_request", cause);
       } else {
-        next(request, response, caller);
+        void answerWhole(request, response, Number(length), next);
       }
     };
+  }
+
+  /** Looks anew at who asks, and at what that client may: both may have changed while the body was on its way. */
+  async function answerWhole(request: IncomingMessage, response: ServerResponse, length: number, next: Answer) {
+    const path = request.url ?? "";
+    try {
+      await bodyOf(request, length);
+    } catch (err) {
+      log.warn({ err }, `a ${endpointAt(path)} request failed`);
+      return;
+    }
+    // Nobody waits for the answer, and nothing would say when it is over.
+    if (response.destroyed) return;
+    const caller = identify(request, path);
+    if (caller === undefined) {
+      refuse(response, 401, "invalid_client", "client authentication failed");
+    } else if (!mayRun(caller.peer.spiffeId, response)) {
+      const cause = "the workload has too many requests running";
+      writeToken({ endpoint: endpointAt(path), outcome: "refused", caller, error: "temporarily_unavailable", cause });
+      response.setHeader("Retry-After", "1");
+      refuse(response, 429, "temporarily_unavailable", "too many requests at a time");
+    } else if (upkeep.isCurrent()) {
+      next(request, response, caller);
+    } else {
+      // What is written to such a database, a revocation for one, may be gone after the next start.
+      const failure = { outcome: "failed", error: "temporarily_unavailable" } as const;
+      writeToken({ endpoint: endpointAt(path), caller, ...failure, cause: "the database cannot be used" });
+      refuse(response, 503, "temporarily_unavailable", "try again later");
+    }
   }
 
   const server = mutualTlsHttpsServer(
@@ -192,7 +223,7 @@ function refuse(response: ServerResponse, status: number, error: string, descrip
   send(response, status, JSON.stringify({ error, error_description: description }));
 }
 
-function send(response: ServerResponse, status: number, body?: string, type = "application/json"): void {
+function send(response: ServerResponse, status: number, body?: string | Buffer, type = "application/json"): void {
   response.statusCode = status;
   if (body !== undefined) response.setHeader("Content-Type", type);
   response.end(body);

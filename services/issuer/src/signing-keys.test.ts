@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ConfigError } from "@zero-trust/server";
@@ -84,4 +84,25 @@ test.each<[string, () => Promise<unknown>, string]>([
   expect(sentence).toContain(place);
   expect(sentence).toMatch(/^The signing keys file \S+ .*ZT_SIGNING_JWKS_FILE\.$/u);
   for (const { d } of (document as { keys: { d?: string }[] }).keys) expect(sentence).not.toContain(d ?? "no key");
+});
+
+test("complains about a file that is opened to others later, though nothing in it has changed", async () => {
+  const path = join(directory, "opened.jwks.json");
+  writeFileSync(path, JSON.stringify({ keys: [await newSigningKey("a")] }), { mode: 0o600 });
+  const complaints: string[] = [];
+  const file = signingKeysFile(path, { onError: ({ message }) => void complaints.push(message) });
+  file.reload();
+  expect(complaints).toEqual([]);
+  chmodSync(path, 0o644);
+  file.reload();
+  file.reload();
+  expect(complaints).toEqual([expect.stringContaining("is open to others: chmod 600 it")]);
+  expect(file.current().map(({ kid }) => kid)).toEqual(["a"]);
+});
+
+test("refuses more keys than verifiers would read", async () => {
+  const key = await newSigningKey("a");
+  const keys = Array.from({ length: 101 }, (_, at) => ({ ...key, kid: `${at}`.padStart(128, "k") }));
+  expect(sentenceOf(() => read({ keys }))).toContain("keys must have 100 at most");
+  expect(JSON.stringify(publicJwks(read({ keys: keys.slice(1) }))).length).toBeLessThan(64 * 1024);
 });

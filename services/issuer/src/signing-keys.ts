@@ -1,11 +1,13 @@
 import { createPrivateKey, createPublicKey, sign, verify } from "node:crypto";
-import { statSync } from "node:fs";
 import { ConfigError } from "@zero-trust/server";
 import { z } from "zod";
 import { coordinate, keyId } from "./client-key.ts";
 import { type JsonFile, parseJsonFile } from "./json-file.ts";
 import { type OnFileError, type ReloadedFile, reloadedFile } from "./reloaded-file.ts";
 import { utcTime } from "./utc-time.ts";
+
+/** Verifiers read 64 KiB of published keys and no more, and a key has 300 bytes. */
+const MAX_KEYS = 100;
 
 const signingKey = z
   .strictObject({
@@ -37,7 +39,7 @@ export interface SigningKey {
 }
 
 const schema = z
-  .strictObject({ keys: z.array(signingKey, "must be a list") })
+  .strictObject({ keys: z.array(signingKey, "must be a list").max(MAX_KEYS, `must have ${MAX_KEYS} at most`) })
   .refine(({ keys }) => new Set(keys.map(({ kid }) => kid)).size === keys.length, "has two keys of one kid");
 
 /**
@@ -50,16 +52,12 @@ export function signingKeysFile(
   path: string,
   options: { readonly onError: OnFileError },
 ): ReloadedFile<readonly SigningKey[]> {
-  const file: JsonFile = { path, what: "signing keys file", variable: "ZT_SIGNING_JWKS_FILE" };
+  const file: JsonFile = { path, what: "signing keys file", variable: "ZT_SIGNING_JWKS_FILE", isSecret: true };
   return reloadedFile(file, (bytes) => parseSigningKeys(file, bytes), options.onError);
 }
 
 function parseSigningKeys(file: JsonFile, bytes: Buffer): readonly SigningKey[] {
   const { path, variable } = file;
-  if ((statSync(path).mode & 0o077) !== 0)
-    throw new ConfigError(
-      `The signing keys file ${path} is open to others: chmod 600 it, or name another with ${variable}.`,
-    );
   const { keys } = parseJsonFile(file, bytes, schema);
   if (keys.length === 0)
     throw new ConfigError(`The signing keys file ${path} has no key; add one or name another with ${variable}.`);

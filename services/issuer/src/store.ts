@@ -1,11 +1,17 @@
+import { isDatabaseReady } from "@zero-trust/database";
 import { type Kysely, sql, type Transaction } from "kysely";
 import { REVOCATION_MARGIN_SECONDS, TOKEN_LIFETIME_SECONDS } from "./lifetimes.ts";
 import type { IssuerSchema } from "./migrations.ts";
 import type { Revocations } from "./revocations.ts";
 
+/** More do not fit into a list: each takes 71 bytes of its 1 MiB. */
+const MAX_TOKENS_OF_A_CLIENT = 16_000;
+
 /** A key that is published, since when, and until when what it signed is good at most (Unix seconds; 0: it has not signed). */
 export interface PublishedKey {
   readonly kid: string;
+  /** Tells it from another key of the same name. */
+  readonly point: string;
   readonly publishedAtMs: number;
   readonly lastTokenExp: number;
 }
@@ -13,9 +19,15 @@ export interface PublishedKey {
 /** What the issuer has to remember; each change is on the disk when it resolves. Times are Unix seconds. */
 export class IssuerStore {
   readonly #db: Kysely<IssuerSchema>;
+  #revision = 0;
 
   constructor(db: Kysely<IssuerSchema>) {
     this.#db = db;
+  }
+
+  /** Another number after each revocation that this process has written down. */
+  get revision(): number {
+    return this.#revision;
   }
 
   /** Says whether an assertion is shown for the first time, to one of those that ask at once. */
@@ -29,20 +41,40 @@ export class IssuerStore {
     return numInsertedOrUpdatedRows === 1n;
   }
 
+  /** Rejects, too, when the file was taken away since upkeep has looked, and what is written to it with it. */
   async revokeToken(token: { client: string; jti: string; exp: number }): Promise<void> {
     await this.#db
       .insertInto("revoked_tokens")
       .values({ jti: token.jti, client: token.client, expires_at: BigInt(token.exp) })
       .onConflict((conflict) => conflict.doNothing())
       .execute();
+    this.#revision += 1;
+    await isDatabaseReady(this.#db);
   }
 
-  /** What is revoked and could still be good somewhere. */
-  async revocations(now: number): Promise<Revocations> {
+  /**
+   * What is revoked and could still be good somewhere. A client of so many revoked tokens that no list has room for them is
+   * in it in place of these, until the last of them was issued.
+   */
+  async revocations(now: number, maxTokens: number = MAX_TOKENS_OF_A_CLIENT): Promise<Revocations> {
+    const many = await this.#db
+      .selectFrom("revoked_tokens")
+      .select(["client", (of) => of.fn.max("expires_at").as("last")])
+      .where("expires_at", ">", ended(now))
+      .groupBy("client")
+      .having((of) => of.fn.countAll(), ">", BigInt(maxTokens))
+      .execute();
     const tokens = await this.#db
       .selectFrom("revoked_tokens")
       .selectAll()
       .where("expires_at", ">", ended(now))
+      .$if(many.length > 0, (query) =>
+        query.where(
+          "client",
+          "not in",
+          many.map(({ client }) => client),
+        ),
+      )
       .execute();
     const clients = await this.#db
       .selectFrom("revoked_clients")
@@ -51,7 +83,10 @@ export class IssuerStore {
       .execute();
     return {
       tokens: tokens.map(({ jti, client, expires_at }) => ({ jti, client, exp: Number(expires_at) })),
-      clients: clients.map(({ client, issued_until }) => ({ client, before: Number(issued_until) })),
+      clients: [
+        ...clients.map(({ client, issued_until }) => ({ client, before: Number(issued_until) })),
+        ...many.map(({ client, last }) => ({ client, before: Number(last) - TOKEN_LIFETIME_SECONDS })),
+      ],
     };
   }
 
@@ -63,7 +98,7 @@ export class IssuerStore {
    * @returns the clients whose tokens were revoked
    */
   async followClients(holders: ReadonlyMap<string, string>, now: number): Promise<readonly string[]> {
-    return await this.#db.transaction().execute(async (trx) => {
+    const all = await this.#db.transaction().execute(async (trx) => {
       const rows = await trx.selectFrom("clients").selectAll().execute();
       const before = new Map(rows.map(({ client, holder }) => [client, holder]));
       const revoked: string[] = [];
@@ -78,12 +113,15 @@ export class IssuerStore {
       for (const client of revoked) await revokeClient(trx, client, now);
       return revoked;
     });
+    this.#revision += 1;
+    return all;
   }
 
   async publishedKeys(): Promise<readonly PublishedKey[]> {
     const rows = await this.#db.selectFrom("signing_keys").selectAll().execute();
-    return rows.map(({ kid, published_at_ms, last_token_exp }) => ({
+    return rows.map(({ kid, point, published_at_ms, last_token_exp }) => ({
       kid,
+      point,
       publishedAtMs: Number(published_at_ms),
       lastTokenExp: Number(last_token_exp),
     }));
@@ -94,16 +132,13 @@ export class IssuerStore {
     await this.#db.transaction().execute(async (trx) => {
       const kids = keys.map(({ kid }) => kid);
       await trx.deleteFrom("signing_keys").where("kid", "not in", kids).execute();
-      for (const { kid, publishedAtMs, lastTokenExp } of keys) {
-        const row = { kid, published_at_ms: BigInt(publishedAtMs), last_token_exp: BigInt(lastTokenExp) };
+      for (const { kid, point, publishedAtMs, lastTokenExp } of keys) {
+        const row = { kid, point, published_at_ms: BigInt(publishedAtMs), last_token_exp: BigInt(lastTokenExp) };
         await trx
           .insertInto("signing_keys")
           .values(row)
           .onConflict((conflict) =>
-            conflict
-              .column("kid")
-              .doUpdateSet({ published_at_ms: row.published_at_ms })
-              .where("signing_keys.published_at_ms", "!=", row.published_at_ms),
+            conflict.column("kid").doUpdateSet(row).where("signing_keys.published_at_ms", "!=", row.published_at_ms),
           )
           .execute();
       }

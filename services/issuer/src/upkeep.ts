@@ -31,11 +31,13 @@ export interface UpkeepOptions {
   readonly log: Log;
   readonly refreshMs: number;
   readonly now: () => number;
+  /** What has ended by this clock is forgotten. */
+  readonly forgetNow: () => number;
 }
 
 /** Starts upkeep after a first round; rejects when that fails, and later tries again until it does not. */
 export async function startUpkeep(options: UpkeepOptions): Promise<Upkeep> {
-  const { files, clients, keys, db, store, log, refreshMs, now } = options;
+  const { files, clients, keys, db, store, log, refreshMs, now, forgetNow } = options;
   const tokenLog = recordLog(log, "token");
   let complaint: string | undefined;
   let writing: Promise<void> | undefined;
@@ -57,7 +59,7 @@ export async function startUpkeep(options: UpkeepOptions): Promise<Upkeep> {
     for (const client of await store.followClients(holders, toSeconds(nowMs)))
       tokenLog.info({ outcome: "revoked", client, before: toSeconds(nowMs) }, "all tokens of a client");
     await keys.record();
-    await store.forgetExpired(toSeconds(nowMs));
+    await store.forgetExpired(toSeconds(forgetNow()));
     writtenMs = performance.now();
   }
 

@@ -104,12 +104,14 @@ export interface StartOptions {
   readonly ca?: TestCa;
   readonly keys?: readonly Record<string, unknown>[];
   readonly now?: () => number;
+  /** Goes with `now` unless given. */
+  readonly monotonicMs?: () => number;
   readonly refreshMs?: number;
 }
 
 /** A real issuer on a free port of the loopback interface; it looks at its files when it is told to. */
 export async function startIssuer(options: StartOptions = {}): Promise<StartedIssuer> {
-  const { ca = await createCa(), now = Date.now, refreshMs = 3_600_000 } = options;
+  const { ca = await createCa(), now = Date.now, monotonicMs = now, refreshMs = 3_600_000 } = options;
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), "issuer-"));
   const workload = (name: string) => ca.issue({ spiffeId: `spiffe://production.internal/${name}` });
   const partnerSecret = randomBytes(32).toString("base64url");
@@ -136,6 +138,7 @@ export async function startIssuer(options: StartOptions = {}): Promise<StartedIs
     db,
     refreshMs,
     now,
+    monotonicMs,
   });
   const listening = await listen(server, { host: "127.0.0.1", port: 0 });
   return {

@@ -12,7 +12,7 @@ export interface OrderConfig {
   readonly apiKeysFile: string;
   /** Where it is noted when each API key was last used; nowhere unless given. */
   readonly apiKeyUsesFile: string | undefined;
-  /** Where every decision is appended, besides the log; without it no call is let in. */
+  /** Where every decision is appended, besides the log; nowhere unless given. While it cannot be written, no call is let in. */
   readonly decisionsFile: string | undefined;
   readonly databaseFile: string;
   /** Who has to have issued a token. */

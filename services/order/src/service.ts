@@ -39,7 +39,7 @@ export interface OrderDependencies {
   readonly apiKeys: ApiKeySource;
   /** Hears, now and then, which API keys are used. */
   readonly apiKeyUses?: ApiKeyOptions["onUsed"];
-  /** Gets every decision besides the log, and no call is let in without. */
+  /** Gets every decision besides the log, where given: what it throws or rejects with refuses the call. */
   readonly decisions?: ServeOptions["decisions"];
   readonly db: Kysely<OrderSchema>;
   readonly payments: OutboxOptions["payments"];

@@ -42,7 +42,7 @@ export interface PaymentDependencies {
   readonly apiKeys: ApiKeySource;
   /** Hears, now and then, which API keys are used. */
   readonly apiKeyUses?: ApiKeyOptions["onUsed"];
-  /** Gets every decision besides the log, and no call is let in without. */
+  /** Gets every decision besides the log, where given: what it throws or rejects with refuses the call. */
   readonly decisions?: ServeOptions["decisions"];
   readonly signingKeys: KeySource;
   readonly nonces: MemoryNonceStore;

@@ -14,6 +14,17 @@ export interface ApiKeyOptions {
  *
  * @param options - the key
  * @throws TypeError when the key is malformed; it is not repeated
+ * @example
+ * ```ts
+ * import { readFileSync } from "node:fs";
+ * import { type AuthenticatedChannels, apiKey, connect } from "@zero-trust/auth/client";
+ * import type { MutualTlsChannels } from "@zero-trust/mtls";
+ *
+ * export function withKey(channels: MutualTlsChannels): AuthenticatedChannels {
+ *   const key = readFileSync("/run/secrets/api-key", "ascii").trim();
+ *   return connect({ channels, credentials: [apiKey({ key })] });
+ * }
+ * ```
  */
 export function apiKey(options: ApiKeyOptions): Presenter {
   const key = exposed(options.key);

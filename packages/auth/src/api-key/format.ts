@@ -31,6 +31,20 @@ export function parseApiKey(key: string): ParsedApiKey | undefined {
  * @param id - of the key that gets a second secret in a rotation; a new one unless given
  * @throws TypeError when the id is none
  * @returns the key, to be shown once, and what goes into the key file: the id and the SHA-256 of the key
+ * @example
+ * ```ts
+ * import { newApiKey } from "@zero-trust/auth/issue";
+ *
+ * const { key, id, sha256 } = newApiKey("live");
+ * const entry = {
+ *   id,
+ *   client: "reporting",
+ *   audience: "https://payment.production.internal",
+ *   scopes: ["read:transactions"],
+ *   secrets: [{ sha256 }],
+ * };
+ * process.stdout.write(key.expose()); // once
+ * ```
  */
 export function newApiKey(
   mode: ApiKeyMode,

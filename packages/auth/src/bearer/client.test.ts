@@ -21,6 +21,11 @@ describe("bearer", () => {
     expect(presenter.refused?.({ reason, serverTimeSeconds: undefined, presented })).toBe(isTold);
     expect(told).toEqual(isTold ? ["a.b.c"] : []);
   });
+  test.each([undefined, null, "", "a b", "a\n"])("sends nothing where its source gives %j", async (token) => {
+    const presenter = bearer({ tokens: { token: async () => token as string } });
+    const attempt = { path: "/a.B/C", message: async () => new Uint8Array() };
+    await expect(presenter.present(attempt)).rejects.toThrow("The source of tokens gave something that is none.");
+  });
   test("has nothing else to present where its source has no more to say", () => {
     const presenter = bearer({ tokens: { token: async () => "a.b.c" } });
     const presented = { authorization: "Bearer a.b.c" };

@@ -38,9 +38,11 @@ export function bearer({ tokens }: BearerOptions): Presenter {
     credential: Credential.BEARER,
     metadataKeys: ["authorization"],
     async present(attempt) {
-      const token = await tokens.token(attempt);
+      const token: unknown = await tokens.token(attempt);
       // Checked here because what the transport says of an illegal header quotes it.
-      if (!tokenGrammar.test(token)) throw new TypeError("The source of tokens gave something that is none.");
+      if (typeof token !== "string" || !tokenGrammar.test(token)) {
+        throw new TypeError("The source of tokens gave something that is none.");
+      }
       return { authorization: `${scheme}${token}` };
     },
     refused({ reason, presented }) {

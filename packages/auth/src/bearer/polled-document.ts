@@ -1,4 +1,5 @@
 import type { Agent } from "node:https";
+import { forsake } from "../answers.ts";
 import { requestJson } from "./request.ts";
 
 /** Where a document of an authorization server comes from, and how long it is trusted. */
@@ -35,14 +36,14 @@ export interface PolledDocument<T> {
   isRecent(): boolean;
   /** Reads it again, unless that was tried a moment ago, and waits no longer than a call may. */
   ask(): Promise<void>;
-  /** Stops the background refresh. */
+  /** Stops the background refresh, and a reading that is in flight. */
   close(): void;
 }
 
 /** The least time between two readings that callers bring about, who can make up as many reasons for it as they like. */
 const askCooldownMs = 5_000;
 /** How long a call waits for a reading: less than its verifier may take, so that the cause is told and not a time-out. */
-const maxWaitMs = 400;
+const maxWaitMs = 300;
 /** How often a service that has no version yet asks for one: it serves nobody until then. */
 const startMs = 1_000;
 
@@ -62,13 +63,13 @@ export function polledDocument<T>(options: PollOptions, format: DocumentFormat<T
   let lastAskedMs = Number.NEGATIVE_INFINITY;
   let inFlight: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
-  let closed = false;
+  const closing = new AbortController();
 
   async function read(): Promise<void> {
     try {
       const askedMs = now();
       lastAskedMs = askedMs;
-      const { status, json } = await requestJson({ url, agent, timeoutMs, maxBytes });
+      const { status, json } = await requestJson({ url, agent, timeoutMs, maxBytes, signal: closing.signal });
       if (status !== 200) throw new Error(`status ${status}`);
       last = { value: await parse(json, last?.value, tell), askedMs };
     } catch (error) {
@@ -77,9 +78,9 @@ export function polledDocument<T>(options: PollOptions, format: DocumentFormat<T
   }
 
   function tell(error: Error): void {
-    if (closed) return;
+    if (closing.signal.aborted) return;
     try {
-      options.onError?.(error);
+      forsake(options.onError?.(error));
     } catch {
       // A log that fails must not end the refresh.
     }
@@ -98,7 +99,7 @@ export function polledDocument<T>(options: PollOptions, format: DocumentFormat<T
   async function poll(): Promise<void> {
     const startedMs = performance.now();
     await refresh();
-    if (closed) return;
+    if (closing.signal.aborted) return;
     const everyMs = last === undefined ? Math.min(startMs, refreshMs) : refreshMs;
     // From start to start: a slow answer must not make what is withdrawn live longer.
     const waitMs = Math.max(0, everyMs - (performance.now() - startedMs));
@@ -110,15 +111,15 @@ export function polledDocument<T>(options: PollOptions, format: DocumentFormat<T
     current: () => (last !== undefined && isWithin(outageMs, last.askedMs) ? last.value : undefined),
     isRecent: () => last !== undefined && isWithin(2 * refreshMs, last.askedMs),
     async ask() {
-      if (closed || (inFlight === undefined && isWithin(askCooldownMs, lastAskedMs))) return;
+      if (closing.signal.aborted || (inFlight === undefined && isWithin(askCooldownMs, lastAskedMs))) return;
       const { promise, resolve } = Promise.withResolvers<void>();
       const wait = setTimeout(resolve, maxWaitMs);
       await Promise.race([refresh(), promise]);
       clearTimeout(wait);
     },
     close() {
-      closed = true;
       clearTimeout(timer);
+      closing.abort();
     },
   };
 }

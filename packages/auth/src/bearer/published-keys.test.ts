@@ -103,6 +103,15 @@ test.each([null, [], "keys", {}, { keys: {} }, { keys: [] }, { keys: [{}] }, { k
     await expect(publishedKeys(json, undefined)).rejects.toThrow(/no JWKS|no signing key/);
   },
 );
+test("I3 takes no more than 100 entries, and tells of none of a flood", async () => {
+  const told: Error[] = [];
+  const keysAnd = (others: number) => ({ keys: [ec, ...Array.from({ length: others }, () => ({}))] });
+  await expect(publishedKeys(keysAnd(100), undefined, (error) => told.push(error))).rejects.toThrow(
+    /more than 100 keys/,
+  );
+  expect(told).toEqual([]);
+  expect([...(await publishedKeys(keysAnd(99), undefined)).keys.keys()]).toEqual(["ES256 ec"]);
+});
 test("P12 inherits nothing from a key set", async () => {
   const json: unknown = JSON.parse(
     `{"__proto__":{"keys":[]},"keys":[{"__proto__":{"d":"x"},${JSON.stringify(ec).slice(1)}]}`,

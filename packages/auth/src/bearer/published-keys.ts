@@ -31,6 +31,9 @@ const secretMembers = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
 /** Under 2048 bits is weak (RFC 7518 §3.3), over 8192 a single verification takes long. */
 const rsaBits = { least: 2048, most: 8192 };
 
+/** More than any server signs with. Each that is ignored is told of, and a document has room for 20 000 of them. */
+const maxEntries = 100;
+
 /** One key of one algorithm. */
 export function nameOf({ kid, alg }: { readonly kid: string; readonly alg: TokenAlgorithm }): string {
   return `${alg} ${kid}`;
@@ -43,18 +46,16 @@ export function nameOf({ kid, alg }: { readonly kid: string; readonly alg: Token
  * @param json - the document
  * @param last - what was made of it before
  * @param onIgnored - told why a key is ignored, when the version before did not have it
- * @throws Error when there is no key left
+ * @throws Error when there is no key left, or more than any server has
  */
 export async function publishedKeys(
   json: unknown,
   last: PublishedKeys | undefined,
   onIgnored?: (error: Error) => void,
 ): Promise<PublishedKeys> {
-  const entries = typeof json === "object" && json !== null && "keys" in json ? json.keys : undefined;
-  if (!Array.isArray(entries)) throw new Error("it is no JWKS");
   const complaints = new Set<string>();
   const byKid = new Map<string, readonly PublishedKey[]>();
-  for (const [index, entry] of (entries as unknown[]).entries()) {
+  for (const [index, entry] of entriesOf(json).entries()) {
     const kid = kidOf(entry);
     try {
       if (kid === undefined) throw new UnfitKey("its kid is missing or malformed");
@@ -76,6 +77,13 @@ export async function publishedKeys(
     byMembers: new Map(found.map(({ members, key }) => [members, key])),
     complaints,
   };
+}
+
+function entriesOf(json: unknown): readonly unknown[] {
+  const entries = typeof json === "object" && json !== null && "keys" in json ? json.keys : undefined;
+  if (!Array.isArray(entries)) throw new Error("it is no JWKS");
+  if (entries.length > maxEntries) throw new Error(`it holds more than ${maxEntries} keys`);
+  return entries as unknown[];
 }
 
 class UnfitKey extends Error {}

@@ -6,6 +6,8 @@ export interface JsonRequest {
   /** Decides whom we talk to: an agent of `@zero-trust/mtls`, which checks the SPIFFE ID of the server. */
   readonly agent: Agent;
   readonly timeoutMs: number;
+  /** Gives up before that. */
+  readonly signal?: AbortSignal;
   /** A larger answer is not read. */
   readonly maxBytes: number;
   readonly form?: URLSearchParams;
@@ -30,13 +32,15 @@ export function requestJson({
   url,
   agent,
   timeoutMs,
+  signal: stopped,
   maxBytes,
   form,
   authorization,
   certificateThumbprint = "",
 }: JsonRequest): Promise<JsonAnswer> {
   const body = form?.toString();
-  const signal = AbortSignal.timeout(timeoutMs);
+  const late = AbortSignal.timeout(timeoutMs);
+  const signal = stopped === undefined ? late : AbortSignal.any([late, stopped]);
   const options: RequestOptions & { readonly certificateThumbprint: string } = {
     agent,
     certificateThumbprint,

@@ -65,10 +65,12 @@ export function tokenRevocations(options: TokenRevocationsOptions): TokenRevocat
     parse: parseRevocations,
   });
   return {
-    isRevoked({ jti, client, issuedAtSeconds }) {
+    isRevoked({ jti, client, ...token }) {
       const revoked = document.current();
       if (revoked === undefined) throw new RevocationsUnavailable("the list of revoked tokens has not been read");
       const before = revoked.clients.get(client);
+      // In whole seconds, as `before` is, which stands for all of its second.
+      const issuedAtSeconds = Math.floor(token.issuedAtSeconds);
       // Not "<=", which NaN would pass.
       return revoked.tokens.has(jti) || (before !== undefined && !(issuedAtSeconds > before));
     },

@@ -20,7 +20,7 @@ export interface TokenSource {
    * A token that is good now.
    *
    * @param connection - the certificate that the token is going to be shown with, which it has to be bound to where it is bound
-   *   to one (RFC 8705 §3): the current one unless given
+   *   to one (RFC 8705 §3): unless given, the one that was current when the token was issued, which may be before a rotation
    */
   token(connection?: { readonly certificateThumbprint?: string }): Promise<string>;
   /**

@@ -172,6 +172,48 @@ describe("whatever the clock does", () => {
     );
     expect([...seen].toSorted()).toEqual(["early", "full", "new", "quota"]);
   });
+  test("whatever the window and the limits, no signed request is new twice, however full it is", () => {
+    const window = fc.record({
+      pastSeconds: fc.nat(40),
+      futureSeconds: fc.nat(10),
+      maxNonces: fc.integer({ min: 1, max: 9 }),
+    });
+    const move = fc.record({
+      bySeconds: fc.oneof({ weight: 4, arbitrary: fc.nat(2) }, fc.integer({ min: -120, max: 120 })),
+      // One that was shown before, by its place among them; or a new one.
+      again: fc.option(fc.nat()),
+      age: fc.nat(),
+    });
+    let again = 0;
+    fc.assert(
+      fc.property(window, fc.array(move, { minLength: 20, maxLength: 120 }), (options, moves) => {
+        const { pastSeconds, futureSeconds } = options;
+        let second = start;
+        const nonces = memoryNonceStore({ ...options, maxNoncesPerKey: options.maxNonces, now: () => second * 1000 });
+        // The model: every request that was ever new, none of them forgotten.
+        const served: { readonly keyId: string; readonly hash: string; readonly timestampSeconds: number }[] = [];
+        for (const [index, { bySeconds, again: place, age }] of moves.entries()) {
+          second += bySeconds;
+          const newest = second + futureSeconds;
+          const fresh = {
+            keyId: "hk-a",
+            hash: String(index),
+            timestampSeconds: newest - (age % (pastSeconds + futureSeconds + 1)),
+          };
+          const use = place === null ? fresh : (served[place % served.length] ?? fresh);
+          // `hmac()` asks for no other.
+          if (use.timestampSeconds > newest || use.timestampSeconds < second - pastSeconds) continue;
+          const verdict = nonces.claim({ ...use, nowSeconds: second });
+          const isServed = served.includes(use);
+          expect(isServed && !["replayed", "early"].includes(verdict)).toBe(false);
+          again += Number(isServed);
+          if (verdict === "new") served.push(use);
+        }
+      }),
+      { numRuns: 500 },
+    );
+    expect(again).toBeGreaterThan(1_000);
+  });
 });
 test("a clock that is broken brings nothing back", () => {
   const broken = memoryNonceStore({ now: () => Number.NaN });
@@ -184,4 +226,8 @@ test("a clock that is broken brings nothing back", () => {
 });
 test.each([-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY])("a window of %d s is none", (pastSeconds) => {
   expect(() => memoryNonceStore({ pastSeconds })).toThrow(/pastSeconds is not a whole number/);
+});
+test.each([Number.NaN, 0, -1, 0.5, Number.POSITIVE_INFINITY])("%d nonces are no limit", (limit) => {
+  expect(() => memoryNonceStore({ maxNonces: limit, maxNoncesPerKey: 1 })).toThrow(/^maxNonces is not a whole number/);
+  expect(() => memoryNonceStore({ maxNoncesPerKey: limit })).toThrow(/^maxNoncesPerKey is not a whole number/);
 });

@@ -23,7 +23,10 @@ export interface NonceWindow {
 /** The window where none is given: room for a slow clock, and none to speak of for a fast one. */
 const defaultWindow: Required<NonceWindow> = { pastSeconds: 300, futureSeconds: 5 };
 
-/** Remembers nonces until their timestamps leave the window. Throwing means that it could not be asked. */
+/**
+ * Remembers nonces until their timestamps leave the window, for all processes that verify with the same keys: what one of them
+ * served, the others would serve again. Throwing means that it could not be asked.
+ */
 export interface NonceStore {
   /** For how long it remembers; `hmac()` does not start over a store whose window is smaller than its own. */
   readonly window?: Required<NonceWindow>;
@@ -63,13 +66,19 @@ const SLICES = 16;
 
 /**
  * Remembers nonces in memory. What a process before this one saw is not known, so every timestamp up to the start plus
- * the future skew is `early`; and nothing live is ever forgotten to make room.
+ * the future skew is `early`; and nothing live is ever forgotten to make room. It is for a service of one process: several need
+ * a {@link NonceStore} that they share.
  *
- * @throws TypeError when the window is not one
+ * @param options - the window, and how much is remembered
+ * @throws TypeError when the window is not one, or a limit is none
  */
 export function memoryNonceStore(options: MemoryNonceOptions = {}): MemoryNonceStore {
   const { maxNonces = 1_000_000, now = Date.now } = options;
   const { maxNoncesPerKey = Math.ceil(maxNonces / 4) } = options;
+  for (const [name, limit] of Object.entries({ maxNonces, maxNoncesPerKey })) {
+    // Nothing is ever more than NaN.
+    if (!Number.isSafeInteger(limit) || limit < 1) throw new TypeError(`${name} is not a whole number of nonces.`);
+  }
   const window = windowOf(options);
   const sliceSeconds = Math.ceil((window.pastSeconds + window.futureSeconds + 1) / SLICES);
   const slices = new Map<number, Slice>();

@@ -27,6 +27,17 @@ type Parts = Readonly<Record<HmacKey, string>>;
  *
  * @param options - keys, nonces, which service this is, and the window of timestamps
  * @throws TypeError when the window is not one, or the nonce store remembers for less
+ * @example
+ * ```ts
+ * import { hmac, memoryNonceStore } from "@zero-trust/auth/server";
+ * import { signingKeyFile } from "@zero-trust/auth/stores/file";
+ *
+ * const verifier = hmac({
+ *   keys: signingKeyFile({ path: "signing-keys.json", keyEncryptionKeyPath: "key-encryption-key" }),
+ *   nonces: memoryNonceStore(),
+ *   audience: "https://payment.production.internal",
+ * });
+ * ```
  */
 export function hmac(options: HmacOptions): SignatureVerifier {
   const { keys, nonces, audience } = options;

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { apiKeyUseFile } from "./api-key-use-file.ts";
 
@@ -81,12 +82,28 @@ test("a time that is none is dropped, and a listener that throws ends nothing", 
     throw new Error("canary");
   });
   const file = apiKeyUseFile(folder, { onError: throwing });
-  file.used({ ...use("aaaaaaaaaaaa", 1), atMs: Number.NaN });
+  // Written, the times of other years than 0 to 9999 could not be read back, and no use would be written again.
+  for (const atMs of [Number.NaN, Number.POSITIVE_INFINITY, -1, Date.UTC(10_000, 0)]) {
+    file.used({ ...use("aaaaaaaaaaaa", 1), atMs });
+  }
   await file.close();
   expect(throwing).not.toHaveBeenCalled();
   file.used(use("aaaaaaaaaaaa", 1));
   await file.close();
   expect(throwing).toHaveBeenCalledTimes(1);
+});
+test("a listener that rejects ends nothing: nobody hears of it", async () => {
+  const rejects = (): unknown => Promise.reject(new Error("canary"));
+  const { promise: heard, resolve } = Promise.withResolvers<unknown>();
+  process.once("unhandledRejection", resolve);
+  const file = apiKeyUseFile(folder, { onError: rejects });
+  file.used(use("aaaaaaaaaaaa", 1));
+  await file.close();
+  expect(await Promise.race([heard, setImmediate("nobody")])).toBe("nobody");
+  process.off("unhandledRejection", resolve);
+});
+test.each([0, Number.NaN, 2 ** 31])("every %d ms is no time to write", (writeMs) => {
+  expect(() => apiKeyUseFile(path, { writeMs })).toThrow(/^writeMs is milliseconds/);
 });
 test("many keys are kept up to a limit, the newest of them", async () => {
   const old = Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`old${index}`, time(1)]));

@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { rename, rm, writeFile } from "node:fs/promises";
+import { forsake } from "../answers.ts";
 import type { ApiKeyUse } from "../api-key/use-sampler.ts";
 import { object, onlyKeys, time } from "../json-shape.ts";
-import { FileError, parseJson, readBounded } from "./reloading-file.ts";
+import { FileError, parseJson, readBounded, refuseInterval } from "./reloading-file.ts";
 
 /** How the file is written. */
 export interface ApiKeyUseFileOptions {
@@ -24,6 +25,9 @@ export interface ApiKeyUseFile {
 /** The newest uses that are kept. More keys than these are not what a file is for. */
 const MAX_USES = 10_000;
 
+/** The last millisecond of the year 9999, the last that ISO 8601 writes in four digits and the file is read back with. */
+const lastMs = 253_402_300_799_999;
+
 /**
  * Keeps the time of each API key's last use in a file, so that keys that nobody uses are found and revoked. It is written
  * in the background and whole: another file takes its place. What is there is merged, so that several processes may share
@@ -31,9 +35,11 @@ const MAX_USES = 10_000;
  * it may be somebody else's.
  *
  * @param path - JSON: `{"uses": {"<id>": "2026-01-02T03:04:05.678Z"}}`; it is created when there is something to write
+ * @throws TypeError when the time makes no sense
  */
 export function apiKeyUseFile(path: string, options: ApiKeyUseFileOptions = {}): ApiKeyUseFile {
   const { writeMs = 10_000, onError } = options;
+  refuseInterval(writeMs, "writeMs");
   const lastUseMs = new Map<string, number>();
   let timer: NodeJS.Timeout | undefined;
   let writing: Promise<void> | undefined;
@@ -56,7 +62,7 @@ export function apiKeyUseFile(path: string, options: ApiKeyUseFileOptions = {}):
 
   function report(error: Error): void {
     try {
-      onError?.(error);
+      forsake(onError?.(error));
     } catch {
       // Nobody else is there to tell.
     }
@@ -72,7 +78,7 @@ export function apiKeyUseFile(path: string, options: ApiKeyUseFileOptions = {}):
 
   return {
     used({ id, atMs }) {
-      if (Number.isNaN(new Date(atMs).getTime())) return;
+      if (!(atMs >= 0 && atMs <= lastMs)) return;
       if (lastUseMs.size >= MAX_USES && !lastUseMs.has(id)) return;
       lastUseMs.set(id, Math.max(atMs, lastUseMs.get(id) ?? 0));
       later();

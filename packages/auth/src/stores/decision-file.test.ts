@@ -1,5 +1,15 @@
+import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -18,6 +28,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   vi.mocked(fs.writeSync).mockRestore();
+  vi.mocked(fs.closeSync).mockRestore();
   vi.useRealTimers();
   rmSync(folder, { recursive: true });
 });
@@ -99,6 +110,26 @@ describe("decisionFile", () => {
     expect(() => log.write(event("/a/A"))).toThrow(/ENOSPC/);
     log.close();
   });
+  test("goes on in the new file when the old one does not close well, whose number is another's then", () => {
+    vi.useFakeTimers({ toFake: ["performance"] });
+    const log = decisionFile(path);
+    renameSync(path, `${path}.1`);
+    vi.advanceTimersByTime(1_000);
+    vi.mocked(fs.closeSync).mockImplementationOnce((descriptor) => {
+      real.closeSync(descriptor);
+      throw new Error("EIO: i/o error, close");
+    });
+    expect(() => log.write(event("/a/A"))).toThrow(/EIO/);
+    const strangers = real.openSync(join(folder, "stranger"), "a+");
+    log.write(event("/a/B"));
+    log.close();
+    real.closeSync(strangers);
+    expect([methodsIn(path), methodsIn(join(folder, "stranger"))]).toEqual([["/a/B"], []]);
+  });
+  test("is no pipe, which would stop the process when nobody reads it", () => {
+    execFileSync("mkfifo", [path]);
+    expect(() => decisionFile(path)).toThrow(/is a pipe/);
+  });
   test("throws when it cannot be opened, and when it is closed", () => {
     expect(() => decisionFile(join(folder, "none", "x"))).toThrow(/ENOENT/);
     const log = decisionFile(path);
@@ -130,5 +161,13 @@ describe("decisionFile", () => {
     next.write(event("/a/D"));
     next.close();
     expect(readFileSync(path, "utf8")).toMatch(/^half a rec\n\{.*\}\n$/);
+  });
+  test("begins a line of its own after half a record of another process that writes to the same file", () => {
+    const log = decisionFile(path);
+    log.write(event("/a/A"));
+    appendFileSync(path, "half a rec");
+    log.write(event("/a/B"));
+    log.close();
+    expect(readFileSync(path, "utf8")).toMatch(/^\{.*\}\nhalf a rec\n\{.*\}\n$/);
   });
 });

@@ -16,13 +16,13 @@ export interface DecisionFile {
 const rotationMs = 1_000;
 
 /**
- * Keeps the decision log in a file: one JSON object a line, written before the call is let in, mode 0600. A file that was moved
- * away or deleted is followed by a new one within a second, so that any log rotation will do.
+ * Keeps the decision log in a file: one JSON object a line, written before the call is let in; the file is made with mode
+ * 0600. One that was moved away or deleted is followed by a new one within a second, so that any log rotation will do.
  *
  * It is handed to the operating system and not waited for on the disk: it survives the process, not a power cut.
  *
  * @param path - the file; it is made where there is none
- * @throws Error of the file system when it cannot be opened
+ * @throws Error of the file system when it cannot be opened; Error when it is a pipe
  * @example
  * ```ts
  * import { type ProtectOptions, protect } from "@zero-trust/auth/server";
@@ -34,8 +34,6 @@ const rotationMs = 1_000;
  */
 export function decisionFile(path: string): DecisionFile {
   let descriptor = openToAppend(path);
-  // Half a record may be the last thing that a process before this one wrote.
-  let isTorn = endsTorn(descriptor);
   let lookedAtMs = performance.now();
   let isClosed = false;
 
@@ -43,10 +41,10 @@ export function decisionFile(path: string): DecisionFile {
     const nowMs = performance.now();
     if (nowMs - lookedAtMs < rotationMs) return;
     if (!isAt(path, descriptor)) {
-      const fresh = openToAppend(path);
-      closeSync(descriptor);
-      descriptor = fresh;
-      isTorn = endsTorn(descriptor);
+      const old = descriptor;
+      descriptor = openToAppend(path);
+      // Last: it may fail and be closed all the same (close(2)), and its number is somebody else's then.
+      closeSync(old);
     }
     lookedAtMs = nowMs;
   }
@@ -55,17 +53,9 @@ export function decisionFile(path: string): DecisionFile {
     write(event) {
       if (isClosed) throw new Error(`The decision log ${path} is closed.`);
       follow();
-      // After half a record, the next one begins on a line of its own.
-      const record = Buffer.from(`${isTorn ? "\n" : ""}${JSON.stringify(event)}\n`);
-      for (let written = 0; written < record.length; ) {
-        try {
-          written += writeSync(descriptor, record, written);
-        } catch (error) {
-          isTorn ||= written > 0;
-          throw error;
-        }
-      }
-      isTorn = false;
+      // After half a record, whoever wrote that, the next one begins on a line of its own.
+      const record = Buffer.from(`${endsTorn(descriptor) ? "\n" : ""}${JSON.stringify(event)}\n`);
+      for (let written = 0; written < record.length; ) written += writeSync(descriptor, record, written);
     },
     close() {
       if (isClosed) return;
@@ -75,8 +65,12 @@ export function decisionFile(path: string): DecisionFile {
   };
 }
 
+/** Not to a pipe: a write to one that nobody reads waits for ever, and the whole process with it. */
 function openToAppend(path: string): number {
-  return openSync(path, "a+", 0o600);
+  const descriptor = openSync(path, "a+", 0o600);
+  if (!fstatSync(descriptor).isFIFO()) return descriptor;
+  closeSync(descriptor);
+  throw new Error(`The decision log ${path} is a pipe: it has to be a file.`);
 }
 
 /** Whether the last line has no end. */

@@ -15,6 +15,13 @@ export type FileSource<T> = T & { close(): void };
  *
  * @param path - JSON: `{"grants": [{"spiffeId", "client", "scopes"}]}`
  * @throws FileError when the file cannot be used at the start; later the last good version stays
+ * @example
+ * ```ts
+ * import { grantsFile } from "@zero-trust/auth/stores/file";
+ *
+ * const grants = grantsFile("grants.json", { onError: (error) => console.error(error.message) });
+ * process.once("SIGTERM", () => grants.close());
+ * ```
  */
 export function grantsFile(path: string, options: ReloadOptions = {}): FileSource<GrantSource> {
   return reloadingFile([path], (bytes) => parseGrants(parseJson(bytes)), options);

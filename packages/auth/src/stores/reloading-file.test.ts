@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { FileError, MAX_FILE_BYTES, parseJson, reloadingFile } from "./reloading-file.ts";
 
@@ -128,6 +129,18 @@ test("a change is seen by its bytes: same size, same time, and by a link that is
   expect([file.current(), errors]).toEqual([3, []]);
   file.close();
 });
+test("K10: where nobody listens, the process warns of a version that is not used", async () => {
+  const warned = new Promise<Error>((resolve) => void process.once("warning", resolve));
+  write('{"version": 1}');
+  const file = reloadingFile([path], isVersion, {});
+  write("");
+  reload();
+  expect(await warned).toMatchObject({
+    code: "ZERO_TRUST_FILE_NOT_USED",
+    message: expect.stringContaining(path) as string,
+  });
+  file.close();
+});
 test("a listener that throws ends nothing", () => {
   write('{"version": 1}');
   const file = reloadingFile([path], isVersion, { onError: () => expect.unreachable() });
@@ -138,6 +151,27 @@ test("a listener that throws ends nothing", () => {
   expect(file.current()).toBe(2);
   file.close();
 });
+test("a listener that rejects ends nothing: nobody hears of it", async () => {
+  const rejects = (): unknown => Promise.reject(new Error("disk full"));
+  const { promise: heard, resolve } = Promise.withResolvers<unknown>();
+  process.once("unhandledRejection", resolve);
+  write('{"version": 1}');
+  const file = reloadingFile([path], isVersion, {
+    onError: rejects,
+  });
+  write("");
+  reload();
+  expect(await Promise.race([heard, setImmediate("nobody")])).toBe("nobody");
+  process.off("unhandledRejection", resolve);
+  file.close();
+});
+test.each([0, -1, Number.NaN, 2 ** 31, Number.POSITIVE_INFINITY])(
+  "every %d ms is no time to look at a file",
+  (reloadMs) => {
+    write('{"version": 1}');
+    expect(() => reloadingFile([path], isVersion, { reloadMs })).toThrow(/^reloadMs is milliseconds/);
+  },
+);
 test("a closed file is not looked at any more", () => {
   write('{"version": 1}');
   const file = open();

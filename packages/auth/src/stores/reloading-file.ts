@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
+import { forsake } from "../answers.ts";
 import { JsonShapeError } from "../json-shape.ts";
 
 /** A file that is read again when it changes, of which the last good version is kept. */
@@ -12,7 +13,7 @@ export interface ReloadingFile<T> {
 export interface ReloadOptions {
   /** How often it is looked at, in milliseconds; a change is effective after that. @defaultValue 5 000 */
   readonly reloadMs?: number;
-  /** Told when a changed file is not used, and why; the version before stays in force. */
+  /** Told when a changed file is not used, and why; the version before stays in force. @defaultValue a warning of the process */
   readonly onError?: (error: Error) => void;
 }
 
@@ -38,14 +39,16 @@ export const MAX_FILE_BYTES: number = 10 * 1024 * 1024;
  *
  * @param paths - the file, and others that it is read with
  * @param parse - makes something of their bytes, in that order; throws when they are no good
- * @throws FileError when the first version is no good
+ * @throws FileError when the first version is no good; TypeError when the time makes no sense
  */
 export function reloadingFile<T>(
   paths: readonly [string, ...string[]],
   parse: (...contents: Buffer[]) => T,
   options: FileRules,
 ): ReloadingFile<T> {
-  const { isSecret = false, reloadMs = 5_000, onError } = options;
+  const { isSecret = false, reloadMs = 5_000 } = options;
+  const onError: (error: Error) => unknown = options.onError ?? warn;
+  refuseInterval(reloadMs, "reloadMs");
   const readAll = () => paths.map((path) => readBounded(path, isSecret));
   let contents = readAll();
   let value = parseFile(paths[0], contents, parse);
@@ -70,7 +73,7 @@ export function reloadingFile<T>(
   /** A listener that fails must not end the process, which serves with the version before. */
   function report(error: Error): void {
     try {
-      onError?.(error);
+      forsake(onError(error));
     } catch {
       // Nobody else is there to tell.
     }
@@ -78,6 +81,20 @@ export function reloadingFile<T>(
 
   const timer = setInterval(reload, reloadMs).unref();
   return { current: () => value, close: () => clearInterval(timer) };
+}
+
+/**
+ * A timer takes what is none of its times for a millisecond, and would keep the process busy.
+ *
+ * @throws TypeError that names the option
+ */
+export function refuseInterval(ms: number, name: string): void {
+  if (!(ms >= 1 && ms < 2 ** 31)) throw new TypeError(`${name} is milliseconds, 1 or more and less than 2^31.`);
+}
+
+/** Not in silence: whoever revoked a key in the file believes that it is revoked. */
+function warn({ message }: Error): void {
+  process.emitWarning(message, { code: "ZERO_TRUST_FILE_NOT_USED" });
 }
 
 /** Parses JSON without ever quoting it: the file may hold secrets. */
