@@ -1,5 +1,4 @@
 import { ServerInterceptingCall, type ServerInterceptingCallInterface, type ServerListener } from "@grpc/grpc-js";
-
 import { withoutRefusal } from "./refusal.ts";
 
 type PartialStatusObject = Parameters<ServerInterceptingCallInterface["sendStatus"]>[0];
