@@ -50,15 +50,16 @@ function shown(named: ReadonlySet<Credential>, { made, sent }: Facts): boolean[]
 }
 
 /**
- * What a server gets to see of a key. Node drops fields with control characters (RFC 9113 §8.2.1), keeps the first of several
- * tokens, and joins other values; grpc-js drops what is not ASCII then.
+ * What a server gets to see of a key. Node drops fields with control characters, or with white space at an end (RFC 9113
+ * §8.2.1), keeps the first of several tokens, and joins other values; grpc-js drops what is not ASCII then.
  */
 function seen({ headers }: RawCall, key: string): string | undefined {
-  const fields = headers.filter(([name, value]) => name.toLowerCase() === key && !hasControls(value));
+  const fields = headers.filter(([name, value]) => name.toLowerCase() === key && isField(value));
   const values = fields.map(([, value]) => value);
   const value = key === "authorization" || values.length === 0 ? values[0] : values.join(", ");
   return value !== undefined && /^[ -~]*$/.test(value) ? value : undefined;
 }
 
-const hasControls = (value: string) =>
-  Buffer.from(value, "latin1").some((byte) => (byte < 0x20 && byte !== 0x09) || byte === 0x7f);
+const isField = (value: string) =>
+  !/^[ \t]|[ \t]$/.test(value) &&
+  !Buffer.from(value, "latin1").some((byte) => (byte < 0x20 && byte !== 0x09) || byte === 0x7f);
