@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { request } from "node:https";
 import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
@@ -48,6 +48,15 @@ const channels = (from: Workload, service: "order" | "payment") =>
   opened.adopt(channelsTo(stack, from, service), (them) => them.close());
 const reportingWith = (key: string) =>
   createClient(PaymentService, connect({ channels: channels("reporting", "payment"), credentials: [apiKey({ key })] }));
+const readingLedger = (key: string) => {
+  const client = reportingWith(key);
+  return () => client.listTransactions({});
+};
+const readingOrders = (key: string) => {
+  const authenticated = connect({ channels: channels("reporting", "order"), credentials: [apiKey({ key })] });
+  const client = createClient(OrderService, authenticated);
+  return (): Promise<unknown> => client.listOrders({});
+};
 const partnerWith = (tokens: TokenSource) =>
   createClient(OrderService, withToken(channels("partner", "order"), tokens), { timeoutMs: 60_000 });
 
@@ -95,6 +104,22 @@ test("K11, K8: an API key is issued, rotated and revoked while payment runs: bot
   expect(await outcomeOf(reportingWith(stack.deployment.apiKey).listTransactions({}))).toBe("OK");
   const held = readFileSync(keys, "utf8");
   for (const key of [first, second]) expect(held).not.toContain(key.slice(-51));
+});
+
+test.each([
+  ["payment", "read:transactions", readingLedger],
+  ["order", "read:orders", readingOrders],
+] as const)("%s writes down every decision, and when a key is used", async (service, scope, callWith) => {
+  const to = `--client reporting --audience https://${service}.production.internal --scope ${scope}`;
+  const key = await zt(`issue api --file ${file(`${service}/api-keys.json`)} ${to}`);
+  expect(await changed(callWith(key), refused)).toBe("OK");
+  const decisions = readFileSync(file(`${service}/decisions.jsonl`), "utf8")
+    .trimEnd()
+    .split("\n");
+  expect(JSON.parse(decisions.at(-1) ?? "")).toMatchObject({ outcome: "allowed", credentialIds: [idOf(key)] });
+  expect(decisions.join("")).not.toContain(key.slice(-51));
+  const uses = file(`${service}/api-key-uses.json`);
+  await vi.waitUntil(() => existsSync(uses) && readFileSync(uses, "utf8").includes(`"${idOf(key)}":`), effective);
 });
 
 test("H9: a signing key is rotated while payment runs: both ids sign, then the revoked one does not", async () => {

@@ -91,6 +91,7 @@ test("a verifier that hangs leaves the log its time, so that a rule which does n
     policies: [definePolicy(pingDefinition, { Ping: rules, PingMany: rules, PingSum: rules, PingEach: rules })],
     credentials: [hanging],
     decisionTimeoutMs: 1_000,
+    // That it is slow is what is tested: less would be there before any bound.
     onDecision: () => new Promise((resolve) => setTimeout(resolve, 50)),
   });
   expect(await ping(await server.channels("order-service"))).toBe("OK");

@@ -189,7 +189,7 @@ async function startWith(credentials: readonly Credential[], beginnings = kinds)
 describe("calls of all kinds are ended where", () => {
   test.each<[string, readonly Credential[], (state: Awaited<ReturnType<typeof startWith>>["state"]) => void, string]>([
     [
-      "the API key is revoked",
+      "the API key is revoked (K8)",
       [API_KEY],
       (state) => {
         state.key = { ...(state.key as ApiKeyRecord), revokedAtMs: Date.now() };
@@ -237,7 +237,7 @@ describe("calls of all kinds are ended where", () => {
       "UNAUTHENTICATED CLIENT_MISMATCH",
     ],
     [
-      "the token has expired",
+      "the token has expired (B18)",
       [BEARER],
       (state) => {
         state.aheadMs = 310_000;

@@ -1,4 +1,4 @@
-import { hmacGrammar } from "./string-to-sign.ts";
+import { defaultWindow, hmacGrammar } from "./string-to-sign.ts";
 
 /** A clock and how far it is from a server's, as that server said when it refused a timestamp. */
 export interface CorrectedClock {
@@ -14,9 +14,8 @@ export interface CorrectedClock {
   refused(timestampSeconds: number, serverSeconds: number): boolean;
 }
 
-/** What a server takes: the window of `hmac()` on its side. A timestamp within it was not what it refused. */
-const pastSeconds = 300;
-const futureSeconds = 5;
+/** A timestamp within what a server takes was not what it refused. */
+const { pastSeconds, futureSeconds } = defaultWindow;
 
 /** A clock is off by minutes, or by a time zone. More is no clock, and a signature for then could be used when then has come. */
 const maxOffsetSeconds = 86_400;

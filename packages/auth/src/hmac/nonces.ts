@@ -1,3 +1,5 @@
+import { defaultWindow } from "./string-to-sign.ts";
+
 /** One use of a nonce. */
 export interface NonceUse {
   readonly keyId: string;
@@ -19,9 +21,6 @@ export interface NonceWindow {
   /** @defaultValue 5 */
   readonly futureSeconds?: number;
 }
-
-/** The window where none is given: room for a slow clock, and none to speak of for a fast one. */
-const defaultWindow: Required<NonceWindow> = { pastSeconds: 300, futureSeconds: 5 };
 
 /**
  * Remembers nonces until their timestamps leave the window, for all processes that verify with the same keys: what one of them

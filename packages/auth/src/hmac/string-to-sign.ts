@@ -27,5 +27,11 @@ export const hmacGrammar: Readonly<Record<HmacKey, RegExp>> = {
   "x-signature": /^[0-9a-f]{64}$/,
 };
 
+/**
+ * How far a timestamp may lie from the server's time, in seconds, where a server says nothing else: room for a slow clock, and none
+ * to speak of for a fast one.
+ */
+export const defaultWindow = { pastSeconds: 300, futureSeconds: 5 } as const;
+
 /** What a signing secret looks like: `hs-` and 43 base64url characters, of which 256 bits are random. */
 export const signingSecretPattern: RegExp = /^hs-[A-Za-z0-9_-]{43}$/;
