@@ -17,7 +17,7 @@ const config: ViteUserConfigFnObject = defineConfig(({ mode }) => {
     test: {
       include:
         folder === undefined
-          ? ["{src,test,attacks,interop,mutants,traps}/**/*.test.ts", "examples/*.test.ts"]
+          ? ["{src,test,attacks,processes,interop,mutants,traps}/**/*.test.ts", "examples/*.test.ts"]
           : [`${folder}/**/*.test.ts`],
       // Files share nothing but the machine.
       isolate: true,

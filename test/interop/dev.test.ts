@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { startProgram } from "../attacks/running-program.ts";
+import { startProgram } from "../processes/running-program.ts";
 
 const top = fileURLToPath(new URL("../..", import.meta.url));
 

@@ -61,7 +61,7 @@ export async function runTests(
   return runOf(JSON.parse(text) as Report, output);
 }
 
-/** `packages/auth` of `packages/auth/src/x.test.ts`; `test` of `test/attacks/x.test.ts`. */
+/** `packages/auth` of `packages/auth/src/x.test.ts`; `test` of `test/processes/x.test.ts`. */
 function packageOf(file: string): string {
   return /^(?:(?:packages|services)\/)?[^/]+/.exec(file)?.[0] ?? "";
 }
