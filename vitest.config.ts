@@ -4,13 +4,13 @@ import { defineConfig, type ViteUserConfigFnObject } from "vitest/config";
 const conditions = ["source", "module", "node", "import", "default"];
 
 /**
- * One configuration for every package; each runs it with itself as the root. `--mode e2e` runs the tests that need a
- * container engine, one file at a time since they share it; `--mode interop` those that need other languages; `--mode
- * adopt` those that install packages.
+ * One configuration for every package; each runs it with itself as the root. `--mode attacks` runs the catalogue alone, `--mode
+ * e2e` the catalogue and whatever else needs a container engine; `--mode interop` the tests that need other languages;
+ * `--mode adopt` those that install packages.
  */
 const config: ViteUserConfigFnObject = defineConfig(({ mode }) => {
   const e2e = mode === "e2e";
-  const folder = { e2e: "e2e", interop: "interop-foreign", adopt: "adopt" }[mode];
+  const folder = { attacks: "attacks", e2e: "{attacks,e2e}", interop: "interop-foreign", adopt: "adopt" }[mode];
   return {
     resolve: { conditions },
     ssr: { resolve: { conditions, externalConditions: conditions } },
@@ -22,7 +22,6 @@ const config: ViteUserConfigFnObject = defineConfig(({ mode }) => {
       // Files share nothing but the machine.
       isolate: true,
       slowTestThreshold: 5_000,
-      fileParallelism: !e2e,
       // A bound for what hangs, not for what is slow: a busy machine takes three times as long.
       testTimeout: e2e ? 120_000 : 60_000,
       hookTimeout: e2e ? 300_000 : 60_000,

@@ -12,13 +12,21 @@ import {
   mutualTlsChannels,
   type TlsIdentity,
 } from "@zero-trust/mtls";
+import type { Deployment } from "./deployment.ts";
 import { audiences, spiffeIdOf, type Workload } from "./names.ts";
-import type { Stack } from "./stack.ts";
 
-const identities = new WeakMap<Stack, Map<Workload, TlsIdentity>>();
+/** A deployment whose services are reached on loopback. */
+export interface RunningServices {
+  readonly deployment: Deployment;
+  readonly issuer: { readonly port: number };
+  readonly payment: { readonly port: number };
+  readonly order: { readonly port: number };
+}
+
+const identities = new WeakMap<RunningServices, Map<Workload, TlsIdentity>>();
 
 /** One for the channels and the tokens of a workload, so that a token is bound to the certificate that it is shown with. */
-function identityOf(stack: Stack, workload: Workload): TlsIdentity {
+function identityOf(stack: RunningServices, workload: Workload): TlsIdentity {
   const known = identities.get(stack) ?? new Map<Workload, TlsIdentity>();
   identities.set(stack, known);
   const identity = known.get(workload) ?? identityFromDirectory(stack.deployment.tlsFolder(workload));
@@ -27,7 +35,7 @@ function identityOf(stack: Stack, workload: Workload): TlsIdentity {
 }
 
 /** The way from one workload to one service of the stack. */
-export function channelsTo(stack: Stack, from: Workload, service: "order" | "payment"): MutualTlsChannels {
+export function channelsTo(stack: RunningServices, from: Workload, service: "order" | "payment"): MutualTlsChannels {
   return mutualTlsChannels({
     identity: identityOf(stack, from),
     target: `127.0.0.1:${stack[service].port}`,
@@ -37,7 +45,7 @@ export function channelsTo(stack: Stack, from: Workload, service: "order" | "pay
 
 /** Gets tokens for a client of the issuer: by its certificate, and by its secret where it has one. */
 export function tokensOf(
-  stack: Stack,
+  stack: RunningServices,
   client: Workload,
   service: "order" | "payment",
   scopes: readonly string[],

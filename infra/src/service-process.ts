@@ -9,6 +9,8 @@ export type LogRecord = Readonly<Record<string, unknown>>;
 /** A service that runs as a process of its own on loopback. */
 export interface ServiceProcess {
   readonly port: number;
+  /** Of its last start. */
+  readonly pid: number;
   /** What it has logged so far, over all its starts. */
   readonly log: readonly LogRecord[];
   /** Asks it to stop (SIGTERM), or ends it at once (SIGKILL), and waits until it is gone. */
@@ -38,6 +40,9 @@ export async function startService(
   return {
     port,
     log,
+    get pid() {
+      return child.pid ?? 0;
+    },
     stop: (signal = "SIGTERM") => end(child, signal),
     async restart() {
       ({ child, port } = await launch(service, { ...environment, ZT_PORT: String(port) }, log));

@@ -15,6 +15,14 @@ export interface Stack extends AsyncDisposable {
   readonly order: ServiceProcess;
 }
 
+/** How a stack is started. */
+export interface StackOptions {
+  /** Stops what has been started, and makes the start reject with its reason. */
+  readonly signal?: AbortSignal;
+  /** Puts something between a service and those that call it: gives the address that they are told in place of its own. */
+  readonly between?: (service: "issuer" | "payment", address: string) => Promise<string>;
+}
+
 /** What a service is configured with besides its own files. */
 function commonEnvironment(deployment: Deployment, workload: Parameters<Deployment["tlsFolder"]>[0]) {
   return {
@@ -53,10 +61,9 @@ export function paymentEnvironment(deployment: Deployment, issuerAddress: string
  * Makes a deployment and starts its services, each when what it needs is there; they serve when this resolves.
  *
  * @param folder - emptied first, and removed when the stack is disposed of or this process exits
- * @param options - `signal`: stops what has been started, and rejects with its reason
  */
-export async function startStack(folder: string, options: { readonly signal?: AbortSignal } = {}): Promise<Stack> {
-  const { signal } = options;
+export async function startStack(folder: string, options: StackOptions = {}): Promise<Stack> {
+  const { signal, between = async (_service, address) => address } = options;
   // A service that has just been killed may still be writing.
   const remove = () => rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   remove();
@@ -79,8 +86,9 @@ export async function startStack(folder: string, options: { readonly signal?: Ab
     ZT_SIGNING_JWKS_FILE: join(folder, "issuer/signing-jwks.json"),
     ZT_DATABASE_FILE: join(folder, "issuer/issuer.sqlite"),
   });
-  const issuerAddress = `127.0.0.1:${issuerProcess.port}`;
+  const issuerAddress = await between("issuer", `127.0.0.1:${issuerProcess.port}`);
   const payment = await start("payment", paymentEnvironment(deployment, issuerAddress));
+  const paymentAddress = await between("payment", `127.0.0.1:${payment.port}`);
   const order = await start("order", {
     ...commonEnvironment(deployment, "order-service"),
     ZT_ISSUER_ADDRESS: issuerAddress,
@@ -89,7 +97,7 @@ export async function startStack(folder: string, options: { readonly signal?: Ab
     ZT_API_KEY_USES_FILE: join(folder, "order/api-key-uses.json"),
     ZT_DECISIONS_FILE: join(folder, "order/decisions.jsonl"),
     ZT_DATABASE_FILE: join(folder, "order/order.sqlite"),
-    ZT_PAYMENT_ADDRESS: `127.0.0.1:${payment.port}`,
+    ZT_PAYMENT_ADDRESS: paymentAddress,
     ZT_SIGNING_KEY_ID: deployment.signing["order-service"].id,
     ZT_SIGNING_SECRET_FILE: join(folder, "order/signing-secret"),
   });

@@ -1,6 +1,6 @@
 /**
- * `pnpm test:e2e`: builds the images, runs the tests of this folder in containers, and sees to it that nothing is left
- * of them, also when it is interrupted. Arguments go to vitest.
+ * `pnpm test:e2e`: builds the images, runs the attacks and the tests of this folder against containers, and sees to it that
+ * nothing is left of them, also when it is interrupted. Arguments go to vitest.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -9,9 +9,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { docker } from "./docker.ts";
-import { imageNames, packageOf, variableOf } from "./images.ts";
-import { removeLeftovers } from "./leftovers.ts";
+import { docker } from "../stack/containers/docker.ts";
+import { variableOf } from "../stack/containers/images.ts";
+import { removeLeftovers } from "../stack/containers/leftovers.ts";
+import { serviceNames } from "../stack/stack.ts";
 
 const top = fileURLToPath(new URL("../..", import.meta.url));
 const test = join(top, "test");
@@ -30,7 +31,7 @@ let interrupted: NodeJS.Signals | undefined;
 /** Runs a program in a process group of its own, so that all of it can be ended. */
 async function run(args: readonly string[]): Promise<boolean> {
   if (interrupted !== undefined) return false;
-  const env = { ...process.env, TMPDIR: folder, ZT_E2E_RUN: runId };
+  const env = { ...process.env, TMPDIR: folder, ZT_E2E_RUN: runId, ZT_STACK: "containers" };
   const child = spawn(process.execPath, args, {
     cwd: test,
     env,
@@ -63,10 +64,10 @@ function interrupt(signal: NodeJS.Signals): void {
 }
 
 async function testInContainers(): Promise<boolean> {
-  const built = imageNames.filter((image) => process.env[variableOf(image)] === undefined);
+  const built = serviceNames.filter((service) => process.env[variableOf(service)] === undefined);
   if (built.length > 0) {
     console.log(`Building images for ${built.join(", ")} …`);
-    if (!(await run([join(top, "infra/docker/build-images.ts"), ...built.map(packageOf)]))) return false;
+    if (!(await run([join(top, "infra/docker/build-images.ts"), ...built]))) return false;
   }
   const config = ["--root", ".", "--config", "../vitest.config.ts", "--mode", "e2e"];
   // A line a test, as it ends, since each is a claim.

@@ -3,7 +3,7 @@ import "reflect-metadata";
 import { webcrypto } from "node:crypto";
 import * as x509 from "@peculiar/x509";
 import { type CaName, type CrlOptions, type CrlsOptions, firstCertificate, revocationList } from "./revocation-list.ts";
-import { newKeys, privateKeyPem, SIGNATURE, type Signer, weakKeys } from "./signer.ts";
+import { newKeys, privateKeyPem, SIGNATURE, type Signer, signerOf, weakKeys } from "./signer.ts";
 
 /** What may be said about a key's use (RFC 5280 §4.2.1.3). */
 export type LeafKeyUsage = "digitalSignature" | "keyEncipherment" | "keyAgreement" | "keyCertSign" | "cRLSign";
@@ -75,6 +75,14 @@ export interface CaOptions {
   readonly withoutCrlSign?: boolean;
   /** How many intermediates the root allows below it, one after the other. Default: 1. */
   readonly rootPathLength?: number;
+  /** The root and the intermediate of another CA, in whose place it signs; its own unless given. */
+  readonly authority?: { readonly root: AuthorityKeys; readonly intermediate: AuthorityKeys };
+}
+
+/** A certificate of a CA and its private key, PEM. */
+export interface AuthorityKeys {
+  readonly certificate: string;
+  readonly key: string;
 }
 
 /** A certificate authority that lives in memory. */
@@ -115,8 +123,13 @@ const FLAG: Readonly<Record<LeafKeyUsage, x509.KeyUsageFlags>> = {
  */
 export async function createCa(options: CaOptions = {}): Promise<TestCa> {
   const name = options.name ?? "Test";
-  const root = await certificateAuthority(`${name} Root`, options.rootPathLength ?? 1, undefined);
-  const intermediate = await certificateAuthority(`${name} Intermediate`, 0, root, options.withoutCrlSign);
+  const { authority } = options;
+  const root = await (authority === undefined
+    ? certificateAuthority(`${name} Root`, options.rootPathLength ?? 1, undefined)
+    : signerOf(authority.root));
+  const intermediate = await (authority === undefined
+    ? certificateAuthority(`${name} Intermediate`, 0, root, options.withoutCrlSign)
+    : signerOf(authority.intermediate));
   const secondIntermediate = await certificateAuthority(`${name} Second Intermediate`, 0, root);
   const authorities: Readonly<Record<CaName, Signer>> = { root, intermediate, secondIntermediate };
   const ca = pem(root.certificate);

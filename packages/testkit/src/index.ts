@@ -21,6 +21,7 @@ export type { AttackAnswer, AttackCall, AttackStream, GrpcSession } from "./atta
 export { callFields, type HeaderFields, headerBlock } from "./attacker/header-block.ts";
 export type { Wire, WireOptions } from "./attacker/wire.ts";
 export {
+  type AuthorityKeys,
   type CaOptions,
   createCa,
   extendedKeyUsage,

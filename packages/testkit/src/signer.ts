@@ -32,3 +32,14 @@ export async function privateKeyPem(key: webcrypto.CryptoKey): Promise<string> {
   const der = await webcrypto.subtle.exportKey("pkcs8", key);
   return `${x509.PemConverter.encode(der, x509.PemConverter.PrivateKeyTag)}\n`;
 }
+
+/** A CA from its files. */
+export async function signerOf(files: { readonly certificate: string; readonly key: string }): Promise<Signer> {
+  const certificate = new x509.X509Certificate(files.certificate);
+  const der = x509.PemConverter.decodeFirst(files.key);
+  const privateKey = await webcrypto.subtle.importKey("pkcs8", der, SIGNATURE, true, ["sign"]);
+  const publicKey = await webcrypto.subtle.importKey("spki", certificate.publicKey.rawData, SIGNATURE, true, [
+    "verify",
+  ]);
+  return { certificate, keys: { privateKey, publicKey } };
+}

@@ -18,6 +18,7 @@ export interface TestTokenIssuer {
 /**
  * Makes a throwaway token issuer with one ES256 key.
  *
+ * @param options - `signingKey`: a private P-256 key (JWK) of another issuer, in whose place it signs; its own unless given
  * @example
  * ```ts
  * import { createTokenIssuer } from "@zero-trust/testkit";
@@ -26,11 +27,14 @@ export interface TestTokenIssuer {
  * const token = await issuer.sign({ client_id: "storefront", scope: "read:test" });
  * ```
  */
-export async function createTokenIssuer(options: { readonly issuer: string }): Promise<TestTokenIssuer> {
+export async function createTokenIssuer(options: {
+  readonly issuer: string;
+  readonly signingKey?: jose.JWK;
+}): Promise<TestTokenIssuer> {
   const { issuer } = options;
-  const { privateKey, publicKey } = await jose.generateKeyPair("ES256");
-  const keyId = randomUUID();
-  const publicJwk = await jose.exportJWK(publicKey);
+  const { d, ...publicJwk } = options.signingKey ?? (await newSigningKey());
+  const privateKey = await jose.importJWK({ ...publicJwk, ...(d === undefined ? {} : { d }) }, "ES256");
+  const keyId = publicJwk.kid ?? randomUUID();
   const jwks = { keys: [{ ...publicJwk, kid: keyId, alg: "ES256", use: "sig" }] };
 
   async function sign(
@@ -47,4 +51,9 @@ export async function createTokenIssuer(options: { readonly issuer: string }): P
   }
 
   return { issuer, keyId, jwks, sign };
+}
+
+async function newSigningKey(): Promise<jose.JWK> {
+  const { privateKey } = await jose.generateKeyPair("ES256", { extractable: true });
+  return await jose.exportJWK(privateKey);
 }

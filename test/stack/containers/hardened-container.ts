@@ -1,6 +1,6 @@
 import { GenericContainer } from "testcontainers";
+import { userId } from "./filled-volume.ts";
 import { runLabel } from "./leftovers.ts";
-import { userId } from "./seeded-volume.ts";
 
 /** How a container is run. */
 export interface HardenedContainerOptions {

@@ -1,0 +1,34 @@
+import { PaymentService } from "@zero-trust/proto/payment/v1";
+import { payingCall } from "./credentials.ts";
+import { scenariosOn } from "./scenario.ts";
+
+const { createPayment } = PaymentService.method;
+const scenario = scenariosOn();
+
+scenario("M2", "a caller without a certificate gets no connection, whatever else it has", async (trial) => {
+  const { as: _, ...stolen } = await payingCall(trial.stack);
+  await trial.denied({
+    what: "no certificate",
+    expected: "T",
+    by: "payment",
+    attack: () => trial.call(createPayment, stolen),
+    control: () => trial.call(createPayment, { as: "order-service", ...stolen }),
+  });
+});
+
+scenario(
+  "M8",
+  "a certificate without grants lets nobody in with stolen credentials, and spends no nonce",
+  async (trial) => {
+    const right = await payingCall(trial.stack);
+    await trial.denied({
+      what: "another workload's credentials, with a certificate without grants",
+      expected: "PERMISSION_DENIED PEER_NOT_GRANTED",
+      by: "payment",
+      attack: () => trial.call(createPayment, { ...right, as: "stranger" }),
+      // Its nonce is good: it has not been spent.
+      control: () => trial.call(createPayment, right),
+      record: { peer: "spiffe://production.internal/stranger", credentials: [] },
+    });
+  },
+);

@@ -1,0 +1,52 @@
+import { afterAll, beforeAll, test } from "vitest";
+import { rowOf } from "../catalogue.ts";
+import { type Stack, serviceNames } from "../stack/stack.ts";
+import { startStack } from "../stack/start.ts";
+import type { Observation } from "./observation.ts";
+import { Trial } from "./trial.ts";
+
+/** How long one scenario may take, in milliseconds: a bound for what hangs. */
+const timeoutMs = 120_000;
+
+/** Makes a test of a row of the catalogue. */
+export type Scenario = (
+  /** The row. */
+  id: string,
+  /** What the test shows, as a claim. */
+  claim: string,
+  run: (trial: Trial) => Promise<void>,
+) => void;
+
+/**
+ * Starts a stack for the scenarios of one file, and stops it after them.
+ *
+ * @param prepare - what they all need of it
+ */
+export function scenariosOn(prepare: (stack: Stack) => Promise<void> = async () => undefined): Scenario {
+  let stack: Stack | undefined;
+  beforeAll(async () => {
+    stack = await startStack();
+    await prepare(stack);
+  }, timeoutMs);
+  afterAll(() => stack?.[Symbol.asyncDispose]());
+
+  return function scenario(id, claim, run) {
+    const row = rowOf(id);
+    test(`${id}: ${claim}`, { timeout: timeoutMs }, async ({ task }) => {
+      if (stack === undefined) throw new Error("The stack did not start.");
+      const observations: Observation[] = [];
+      task.meta.scenario = { id, driver: stack.driver, observations };
+      const trial = new Trial(stack, row, observations);
+      const before = await starts(stack);
+      await run(trial);
+      if (observations.length === 0) throw new Error(`${id} has observed nothing.`);
+      // Whatever was done to them, the services are the same processes, but for those that the scenario ended.
+      await trial.livesOn(before, await starts(stack));
+    });
+  };
+}
+
+/** What tells each service's present start from another. */
+async function starts(stack: Stack): Promise<ReadonlyMap<string, string | undefined>> {
+  return new Map(await Promise.all(serviceNames.map(async (name) => [name, await stack[name].startedAs()] as const)));
+}

@@ -1,0 +1,15 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { SecureContextOptions } from "node:tls";
+import type { Workload } from "@zero-trust/infra/names";
+import type { Stack } from "../stack/stack.ts";
+
+/** Who is shown in a handshake: a workload of the deployment, or a certificate and options of the attacker's. */
+export type Showing = Workload | SecureContextOptions;
+
+/** The certificate and key of a workload as they are now; what an attacker has made himself, as it is. */
+export function shownBy({ deployment }: Stack, showing: Showing): SecureContextOptions {
+  if (typeof showing !== "string") return showing;
+  const file = (name: string) => readFileSync(join(deployment.tlsFolder(showing), name), "utf8");
+  return { cert: file("tls.crt"), key: file("tls.key") };
+}

@@ -1,0 +1,120 @@
+import { isDeepStrictEqual } from "node:util";
+import type { DescMethod } from "@bufbuild/protobuf";
+import type { LogRecord } from "@zero-trust/infra/service-process";
+import { expect, vi } from "vitest";
+import type { Expected, Row } from "../catalogue/row.ts";
+import type { Effects } from "../stack/relay/count-effects.ts";
+import type { ServiceName, Stack } from "../stack/stack.ts";
+import { type Call, callOn, type Outcome, openCallOn, type RunningCall } from "./call.ts";
+import type { Observation } from "./observation.ts";
+
+/** An attack that has to be refused. */
+export interface Denial {
+  /** What is shown or done, in words for the report. */
+  readonly what: string;
+  readonly expected: Expected;
+  /** The service that refuses it, and whose log has it. */
+  readonly by: "order" | "payment";
+  readonly attack: () => Promise<Outcome>;
+  /** The same call done right: it is let in, after the attack. */
+  readonly control: () => Promise<Outcome>;
+  /** What else the record of the refusal says. */
+  readonly record?: Readonly<Record<string, unknown>>;
+}
+
+/** How long a service may take to write what it has seen, or to be done with what it was given, in milliseconds. */
+const patience = { timeout: 20_000, interval: 20 };
+
+/** One run of a scenario: makes calls, and sees to it that each denial is one in every respect. */
+export class Trial {
+  readonly stack: Stack;
+  readonly #row: Row;
+  readonly #observations: Observation[];
+  readonly #restarted = new Set<string>();
+
+  constructor(stack: Stack, row: Row, observations: Observation[]) {
+    this.stack = stack;
+    this.#row = row;
+    this.#observations = observations;
+  }
+
+  /** Makes a call as whoever, over a connection of its own. */
+  call<M extends DescMethod>(method: M, call?: Call<M>): Promise<Outcome<M>> {
+    return callOn(this.stack, method, call);
+  }
+
+  /** Begins one, and leaves it open. */
+  open<M extends DescMethod>(method: M, call?: Call<M>): RunningCall<M> {
+    return openCallOn(this.stack, method, call);
+  }
+
+  /** Notes for the report what was seen, which has to be what was expected; that has to be in the catalogue. */
+  observe(what: string, expected: Expected, observed: string): void {
+    if (expected !== "OK") expect(this.#row.expected, `the catalogue's row ${this.#row.id}`).toContain(expected);
+    this.#observations.push({ what, expected, observed });
+    expect(observed, what).toBe(expected);
+  }
+
+  /**
+   * Makes an attack and sees that it is refused as expected, that the log of the service has it, that nothing has happened: no
+   * order, payment or charge; and that the same call done right is let in.
+   */
+  async denied({ what, expected, by, attack, control, record = {} }: Denial): Promise<void> {
+    const before = await this.settled();
+    const records = await this.recordsSince(by);
+    const outcome = await attack();
+    const refused =
+      expected === "T" ? { log: "connection" } : { log: "decision", outcome: "refused", ...reasonIn(expected) };
+    const found = () => records().then((all) => all.filter((each) => matches(each, { ...refused, ...record })));
+    await vi.waitUntil(async () => (await found()).length > 0, patience).catch(() => undefined);
+    const wellLogged = (await found()).length > 0;
+    const handshakeRefused = outcome.status === "UNAVAILABLE" && wellLogged;
+    this.observe(what, expected, expected === "T" && handshakeRefused ? "T" : outcome.status);
+    expect(
+      await found(),
+      `${what}: the log of ${by}, which has ${JSON.stringify((await records()).slice(-3))}`,
+    ).not.toEqual([]);
+    expect(await this.settled(), `${what}: nothing happened`).toEqual(before);
+    this.observe(`${what}: the same done right`, "OK", (await control()).status);
+  }
+
+  /** Waits until every order that was placed is paid or declined, and counts what has happened. */
+  async settled(): Promise<Effects> {
+    return await vi.waitUntil(async () => {
+      const effects = await this.stack.effects();
+      return effects.pending === 0 && effects;
+    }, patience);
+  }
+
+  /** What a service logs from now on. */
+  async recordsSince(service: ServiceName): Promise<() => Promise<readonly LogRecord[]>> {
+    const { length } = await this.stack[service].log();
+    return async () => (await this.stack[service].log()).slice(length);
+  }
+
+  /** Says that the scenario ends a service and starts it again. */
+  restarts(...services: readonly ServiceName[]): void {
+    for (const service of services) this.#restarted.add(service);
+  }
+
+  /** Sees that all services still run, and that those are the same that nobody has restarted. */
+  async livesOn(
+    before: ReadonlyMap<string, string | undefined>,
+    after: ReadonlyMap<string, string | undefined>,
+  ): Promise<void> {
+    for (const [service, start] of after) {
+      expect(start, `${service} runs`).toBeDefined();
+      if (!this.#restarted.has(service)) expect(start, `${service} is the same process`).toBe(before.get(service));
+    }
+  }
+}
+
+/** `{ reason: "CREDENTIAL_INVALID" }` of `UNAUTHENTICATED CREDENTIAL_INVALID`. */
+function reasonIn(expected: Expected): { readonly reason?: string } {
+  const [, reason] = expected.split(" ");
+  return reason === undefined ? {} : { reason };
+}
+
+function matches(record: LogRecord, wanted: LogRecord): boolean {
+  return Object.entries(wanted).every(([name, value]) => isDeepStrictEqual(record[name], value));
+}
