@@ -1,5 +1,6 @@
 import { PaymentService } from "@zero-trust/proto/payment/v1";
 import { payingCall } from "./credentials.ts";
+import { deploymentCa } from "./deployment-ca.ts";
 import { scenariosOn } from "./scenario.ts";
 
 const { createPayment } = PaymentService.method;
@@ -32,3 +33,16 @@ scenario(
     });
   },
 );
+
+scenario("M9", "the same path of another trust domain is nobody", async (trial) => {
+  const right = await payingCall(trial.stack);
+  const ca = await deploymentCa(trial.stack);
+  const foreign = await ca.issue({ spiffeId: "spiffe://other.internal/order-service" });
+  await trial.denied({
+    what: "spiffe://other.internal/order-service, of our own CA",
+    expected: "UNAUTHENTICATED PEER_INVALID",
+    by: "payment",
+    attack: () => trial.call(createPayment, { ...right, as: foreign }),
+    control: () => trial.call(createPayment, right),
+  });
+});

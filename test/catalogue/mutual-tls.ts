@@ -18,7 +18,7 @@ export const mutualTls: Group = {
       attack: "no client certificate",
       expected: ["T"],
       threats: [],
-      defences: [],
+      defences: ["packages/mtls/src/server.ts"],
       mutants: [],
     },
     {
@@ -75,7 +75,7 @@ export const mutualTls: Group = {
       expected: ["UNAUTHENTICATED PEER_INVALID"],
       threats: [],
       defences: [],
-      mutants: [],
+      mutants: ["trust-domain-not-compared"],
     },
     {
       id: "M10",

@@ -13,8 +13,10 @@ test("there are at least 40 mutants, each with an id of its own", () => {
 });
 
 test.each(mutants)("$id is of the code as it is", (mutant) => {
-  const source = readFileSync(join(top, mutant.file), "utf8");
-  expect(mutate(source, mutant)).not.toBe(source);
+  for (const edit of [mutant, ...(mutant.also ?? [])]) {
+    const source = readFileSync(join(top, edit.file), "utf8");
+    expect(mutate(source, edit)).not.toBe(source);
+  }
   expect(mutant.tests.filter((file) => !existsSync(join(top, file)))).toEqual([]);
 });
 

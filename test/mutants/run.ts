@@ -1,7 +1,7 @@
 /**
  * `pnpm test:mutants`: takes each defence on the list away, in a copy of the sources, and sees a test go red. A defence that
- * can be taken away unnoticed is one that somebody will take away. `--only <id>`, once or more, tries
- * those.
+ * can be taken away unnoticed is one that somebody will take away. `--only <id>`, once or more, tries those. `--rows` tries
+ * those of the catalogue's rows against the services, which takes a while; `--row <id>`, once or more, those of some rows.
  */
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { stripTypeScriptTypes } from "node:module";
@@ -13,13 +13,22 @@ import { parseArgs } from "node:util";
 import { copyTree } from "./copied-tree.ts";
 import { type Mutant, mutate } from "./mutant.ts";
 import { mutants } from "./mutants.ts";
+import { rowMutants } from "./row-mutants.ts";
 import { runTests } from "./test-run.ts";
 
 const top = fileURLToPath(new URL("../..", import.meta.url));
 const reportFile = join(top, "test/.vitest/mutants.json");
-const { only } = parseArgs({ options: { only: { type: "string", multiple: true } } }).values;
-const tried = only === undefined ? mutants : mutants.filter(({ id }) => only.includes(id));
-if (tried.length < (only ?? mutants).length) throw new Error(`Not all of these are mutants: ${only?.join(", ")}.`);
+const { only, row, rows } = parseArgs({
+  options: {
+    only: { type: "string", multiple: true },
+    row: { type: "string", multiple: true },
+    rows: { type: "boolean" },
+  },
+}).values;
+const onRows = rows === true || row !== undefined;
+const chosen = only === undefined ? mutants : mutants.filter(({ id }) => only.includes(id));
+if (chosen.length < (only ?? mutants).length) throw new Error(`Not all of these are mutants: ${only?.join(", ")}.`);
+const tried = onRows ? rowMutants(top, mutants, row) : chosen;
 
 const folder = await mkdtemp(join(tmpdir(), "mutants-"));
 const stop = new AbortController();
@@ -31,29 +40,32 @@ const TYPING_ERROR = /ReferenceError|SyntaxError/;
 
 /** Undefined when a test noticed; else what is wrong. */
 async function problemOf(mutant: Mutant, tree: string): Promise<{ problem?: string; caughtBy?: string }> {
-  const file = join(tree, mutant.file);
-  const source = await readFile(file, "utf8");
+  const originals = new Map<string, string>();
   try {
-    const mutated = mutate(source, mutant);
-    stripTypeScriptTypes(mutated);
-    await writeFile(file, mutated);
-  } catch (error) {
-    return { problem: `stale: ${error instanceof Error ? error.message : String(error)}` };
-  }
-  try {
+    for (const edit of [mutant, ...(mutant.also ?? [])]) {
+      const file = join(tree, edit.file);
+      const source = await readFile(file, "utf8");
+      const mutated = mutate(source, edit);
+      stripTypeScriptTypes(mutated);
+      await writeFile(file, mutated);
+      // Of a file that is edited twice the first is what it was.
+      if (!originals.has(file)) originals.set(file, source);
+    }
     const options = { signal, firstFailure: true, ...(mutant.named === undefined ? {} : { named: mutant.named }) };
     const { failed, problem } = await runTests(tree, mutant.tests, options);
     const [first] = failed;
     if (problem !== undefined) return { problem };
     if (first === undefined) return { problem: "SURVIVED: no test noticed" };
     return TYPING_ERROR.test(first.message) ? { problem: first.message } : { caughtBy: first.name };
+  } catch (error) {
+    return { problem: `stale: ${error instanceof Error ? error.message : String(error)}` };
   } finally {
-    await writeFile(file, source);
+    for (const [file, source] of originals) await writeFile(file, source);
   }
 }
 
-/** The tests that have to pass where nothing was taken away. */
-const controls = [...new Set(tried.flatMap(({ tests }) => tests))];
+/** The tests that have to pass where nothing was taken away; those of the catalogue are a run of their own. */
+const controls = onRows ? [] : [...new Set(tried.flatMap(({ tests }) => tests))];
 
 let caught = 0;
 let failed = 0;
