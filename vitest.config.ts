@@ -5,19 +5,28 @@ const conditions = ["source", "module", "node", "import", "default"];
 
 /**
  * One configuration for every package; each runs it with itself as the root. `--mode attacks` runs the catalogue alone, `--mode
- * e2e` the catalogue and whatever else needs a container engine; `--mode interop` the tests that need other languages;
+ * e2e` the catalogue and whatever else needs a container engine; `--mode browser` the tests that need one, `--mode interop` those that need other languages;
  * `--mode adopt` those that install packages.
  */
 const config: ViteUserConfigFnObject = defineConfig(({ mode }) => {
   const e2e = mode === "e2e";
-  const folder = { attacks: "attacks", e2e: "{attacks,e2e}", interop: "interop-foreign", adopt: "adopt" }[mode];
+  const folder = {
+    attacks: "attacks",
+    e2e: "{attacks,e2e}",
+    browser: "browser",
+    interop: "interop-foreign",
+    adopt: "adopt",
+  }[mode];
   return {
     resolve: { conditions },
     ssr: { resolve: { conditions, externalConditions: conditions } },
     test: {
       include:
         folder === undefined
-          ? ["{src,test,attacks,processes,interop,mutants,traps}/**/*.test.ts", "examples/*.test.ts"]
+          ? [
+              "{src,test,attacks,report,catalogue,stack,processes,interop,mutants,traps}/**/*.test.ts",
+              "examples/*.test.ts",
+            ]
           : [`${folder}/**/*.test.ts`],
       // Files share nothing but the machine.
       isolate: true,

@@ -1,6 +1,6 @@
 /**
  * Prints `N passed, N failed`, summed over the vitest reports of all packages. A package that has tests and no
- * report counts as one failure: its tests did not run. With `--e2e`, `--interop`, `--adopt` or `--mutants`, the report of
+ * report counts as one failure: its tests did not run. With `--e2e`, `--browser`, `--interop`, `--adopt` or `--mutants`, the report of
  * that run must be there too.
  */
 import { existsSync, globSync, readFileSync } from "node:fs";
@@ -18,9 +18,10 @@ const packages = globSync([
   "{proto,infra,test}/package.json",
 ]).map(dirname);
 const hasTests = (folder: string): boolean =>
-  globSync(`${folder}/{src,test,examples,attacks,processes,interop,mutants,traps}/**/*.test.ts`).length > 0;
+  globSync(`${folder}/{src,test,examples,attacks,report,catalogue,stack,processes,interop,mutants,traps}/**/*.test.ts`)
+    .length > 0;
 const expected = packages.filter(hasTests).map((folder) => join(folder, ".vitest/report.json"));
-for (const run of ["e2e", "interop", "adopt", "mutants"]) {
+for (const run of ["e2e", "browser", "interop", "adopt", "mutants"]) {
   if (process.argv.includes(`--${run}`)) expected.push(`test/.vitest/${run}.json`);
 }
 

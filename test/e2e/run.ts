@@ -71,7 +71,7 @@ async function testInContainers(): Promise<boolean> {
   }
   const config = ["--root", ".", "--config", "../vitest.config.ts", "--mode", "e2e"];
   // A line a test, as it ends, since each is a claim.
-  const reporters = ["--reporter=verbose", "--reporter=json"];
+  const reporters = ["--reporter=verbose", "--reporter=json", "--reporter=./report/reporter.ts"];
   return await run([vitest, "run", ...config, ...reporters, ...process.argv.slice(2)]);
 }
 
