@@ -25,9 +25,20 @@ export interface Call<M extends DescMethod> {
   readonly path?: string;
   /** In place of the port of the service that has the method. */
   readonly port?: number;
-  /** In place of the name that the client would ask for. */
+  /** In place of the name that the client would ask for, in TLS and in `:authority`. */
   readonly authority?: string;
   readonly timeoutMs?: number;
+}
+
+/** What a connection is made with. */
+export type Connecting = Pick<Call<DescMethod>, "as" | "port" | "authority">;
+
+/** A connection over which calls are made; it is made anew where the service has ended it. */
+export interface Connection extends Disposable {
+  /** Makes one call, and gives what came of it. */
+  call<M extends DescMethod>(method: M, call?: Omit<Call<M>, keyof Connecting>): Promise<Outcome<M>>;
+  /** Begins one, and leaves it open. */
+  open<M extends DescMethod>(method: M, call?: Omit<Call<M>, keyof Connecting>): RunningCall<M>;
 }
 
 /** What came of a call. */
@@ -67,27 +78,50 @@ export function serviceOf(method: DescMethod): "order" | "payment" {
 }
 
 /** Makes one call over a connection of its own, and gives what came of it. */
-export function callOn<M extends DescMethod>(stack: Stack, method: M, call: Call<M> = {}): Promise<Outcome<M>> {
-  const { stream, outcome } = openCallOn(stack, method, call);
-  stream.end();
-  return outcome;
+export async function callOn<M extends DescMethod>(stack: Stack, method: M, call: Call<M> = {}): Promise<Outcome<M>> {
+  using connection = connectionOn(stack, serviceOf(method), call);
+  return await connection.call(method, call);
 }
 
-/** Begins a call over a connection of its own, whatever its kind: to HTTP/2 they are all alike. */
+/** Begins a call over a connection of its own, whatever its kind. */
 export function openCallOn<M extends DescMethod>(stack: Stack, method: M, call: Call<M> = {}): RunningCall<M> {
+  const connection = connectionOn(stack, serviceOf(method), call);
+  const running = connection.open(method, call);
+  return { ...running, outcome: running.outcome.finally(() => connection[Symbol.dispose]()) };
+}
+
+/** Connects to a service with the first call. */
+export function connectionOn(stack: Stack, service: "order" | "payment", connecting: Connecting = {}): Connection {
+  const { port = stack[service].port, authority } = connecting;
   const client = new Client(
-    `127.0.0.1:${call.port ?? stack[serviceOf(method)].port}`,
+    `127.0.0.1:${port}`,
     // An attacker does not mind whom he talks to.
-    credentials.createFromSecureContext(createSecureContext(secureOptions(stack, call)), {
+    credentials.createFromSecureContext(createSecureContext(secureOptions(stack, connecting)), {
       checkServerIdentity: () => undefined,
     }),
     {
-      "grpc.ssl_target_name_override": call.authority ?? `${serviceOf(method)}-service.production.internal`,
+      "grpc.ssl_target_name_override": authority ?? `${service}-service.production.internal`,
+      ...(authority === undefined ? {} : { "grpc.default_authority": authority }),
       "grpc.use_local_subchannel_pool": 1,
       "grpc.enable_http_proxy": 0,
       "grpc.enable_retries": 0,
+      // Who was refused does not come again, in the midst of the next attack.
+      "grpc.initial_reconnect_backoff_ms": 120_000,
     },
   );
+  return {
+    open: (method, call) => begin(client, method, call),
+    async call(method, call) {
+      const { stream, outcome } = begin(client, method, call);
+      stream.end();
+      return await outcome;
+    },
+    [Symbol.dispose]: () => client.close(),
+  };
+}
+
+/** Begins a call, whatever its kind: to HTTP/2 they are all alike. */
+function begin<M extends DescMethod>(client: Client, method: M, call: Call<M> = {}): RunningCall<M> {
   const { path, bytes } = onTheWire(method, call.message);
   const startMs = performance.now();
   const deadline = Date.now() + (call.timeoutMs ?? timeoutMs);
@@ -104,7 +138,7 @@ export function openCallOn<M extends DescMethod>(stack: Stack, method: M, call: 
   });
   stream.on("end", () => end("OK", "", new Metadata()));
   for (const each of call.bytes ?? [bytes]) stream.write(Buffer.from(each));
-  return { stream, messages, outcome: promise.finally(() => client.close()) };
+  return { stream, messages, outcome: promise };
 }
 
 function secureOptions(stack: Stack, { as }: Pick<Call<DescMethod>, "as">): SecureContextOptions {

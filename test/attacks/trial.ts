@@ -14,10 +14,10 @@ export interface Denial {
   readonly what: string;
   readonly expected: Expected;
   /** The service that refuses it, and whose log has it. */
-  readonly by: "order" | "payment";
-  readonly attack: () => Promise<Outcome>;
+  readonly by: ServiceName;
+  readonly attack: () => Promise<Pick<Outcome, "status">>;
   /** The same call done right: it is let in, after the attack. */
-  readonly control: () => Promise<Outcome>;
+  readonly control: () => Promise<Pick<Outcome, "status">>;
   /** What else the record of the refusal says. */
   readonly record?: Readonly<Record<string, unknown>>;
 }
@@ -66,7 +66,9 @@ export class Trial {
     // A caller cannot tell a handshake that failed from a server that is down: the server's own log can.
     this.observe(what, expected, expected === "T" && status === "UNAVAILABLE" ? "T" : status);
     const refused =
-      expected === "T" ? { log: "connection" } : { log: "decision", outcome: "refused", ...reasonIn(expected) };
+      expected === "T" || expected === "closed"
+        ? { log: "connection", msg: "handshake refused" }
+        : { log: "decision", outcome: "refused", ...reasonIn(expected) };
     const logged = async () => (await records()).some((each) => matches(each, { ...refused, ...record }));
     await expect.poll(logged, { ...patience, message: `${what}: the log of ${by} has it` }).toBe(true);
     expect(await this.settled(), `${what}: nothing happened`).toEqual(before);

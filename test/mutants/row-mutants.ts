@@ -17,7 +17,9 @@ export function rowMutants(top: string, mutants: readonly Mutant[], ids?: readon
   const rows = catalogue.flatMap((group) => group.rows).filter(({ id }) => ids?.includes(id) ?? true);
   return rows.flatMap((row) => {
     if ("none" in row.mutants) return [];
-    const tests = sources.filter(([, source]) => source.includes(`scenario("${row.id}"`)).map(([file]) => file);
+    const tests = sources
+      .filter(([, source]) => new RegExp(`scenario\\(\\s*"${row.id}"`).test(source))
+      .map(([file]) => file);
     return row.mutants.map((id) => {
       const mutant = mutants.find((each) => each.id === id);
       if (mutant === undefined) throw new Error(`The row ${row.id} names ${id}, which is no mutant.`);
