@@ -18,8 +18,9 @@ const packages = globSync([
   "{proto,infra,test}/package.json",
 ]).map(dirname);
 const hasTests = (folder: string): boolean =>
-  globSync(`${folder}/{src,test,examples,attacks,report,catalogue,stack,processes,interop,mutants,traps}/**/*.test.ts`)
-    .length > 0;
+  globSync(
+    `${folder}/{src,test,examples,attacks,report,catalogue,threats,stack,processes,interop,mutants,traps}/**/*.test.ts`,
+  ).length > 0;
 const expected = packages.filter(hasTests).map((folder) => join(folder, ".vitest/report.json"));
 for (const run of ["e2e", "browser", "interop", "adopt", "mutants"]) {
   if (process.argv.includes(`--${run}`)) expected.push(`test/.vitest/${run}.json`);

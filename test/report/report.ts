@@ -1,5 +1,6 @@
 import type { ScenarioMeta } from "../attacks/observation.ts";
 import type { Expected, Group, Row } from "../catalogue/row.ts";
+import { threatsOf } from "../threats.ts";
 
 /** One test of a row, as it ended. */
 export interface ScenarioResult {
@@ -14,7 +15,9 @@ export interface ScenarioResult {
 }
 
 /** What a run says of a row. */
-export interface RowReport extends Pick<Row, "id" | "attack" | "expected" | "threats" | "defences"> {
+export interface RowReport extends Pick<Row, "id" | "attack" | "expected" | "defences"> {
+  /** The threats that it is an instance of. */
+  readonly threats: readonly string[];
   readonly state:
     | "held"
     /** A test failed, or something that is expected was seen by none. */
@@ -73,14 +76,14 @@ export function countStates(report: Report): ReadonlyMap<RowReport["state"], num
 }
 
 function reportRow(row: Row, driver: Report["driver"], tests: readonly ScenarioResult[]): RowReport {
-  const { id, attack, expected, threats, defences } = row;
+  const { id, attack, expected, defences } = row;
   const seen = tests.flatMap(({ observations }) => observations);
   const observed = new Set(
     seen.filter((each) => each.expected !== "OK" || expected.includes("OK")).map((each) => each.observed),
   );
   const durationMs = tests.reduce((sum, test) => sum + test.durationMs, 0);
   const state = stateOf(row, driver, tests, observed);
-  return { id, attack, expected, threats, defences, state, observed: [...observed], durationMs, tests };
+  return { id, attack, expected, threats: threatsOf(id), defences, state, observed: [...observed], durationMs, tests };
 }
 
 function stateOf(
