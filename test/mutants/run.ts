@@ -28,7 +28,7 @@ const { only, row, rows } = parseArgs({
 const onRows = rows === true || row !== undefined;
 const chosen = only === undefined ? mutants : mutants.filter(({ id }) => only.includes(id));
 if (chosen.length < (only ?? mutants).length) throw new Error(`Not all of these are mutants: ${only?.join(", ")}.`);
-const tried = onRows ? rowMutants(top, mutants, row) : chosen;
+const tried = onRows ? rowMutants(mutants, row) : chosen;
 
 const folder = await mkdtemp(join(tmpdir(), "mutants-"));
 const stop = new AbortController();

@@ -1,16 +1,12 @@
-import { globSync, readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { scenarioFilesOf } from "../catalogue/scenario-files.ts";
 import { catalogue, rowOf } from "../catalogue.ts";
 import { boundaries } from "../threats.ts";
 import type { Boundary, Threat } from "./threat.ts";
 
 /** `docs/threat-model.md`. */
 export const pagePath: string = fileURLToPath(new URL("../../docs/threat-model.md", import.meta.url));
-
-const top = fileURLToPath(new URL("../../", import.meta.url));
-const tests = globSync("test/{attacks,e2e}/*.test.ts", { cwd: top })
-  .toSorted()
-  .map((file) => [file, readFileSync(top + file, "utf8")] as const);
 
 /** The page, as the threats and the catalogue say it. */
 export function page(): string {
@@ -65,7 +61,7 @@ function entry({ id, stride, threat, answer, files, scenarios, standards }: Thre
 /** A row, and the file of its tests. */
 function proof(id: string): string {
   const { attack, due } = rowOf(id);
-  const [file] = tests.filter(([, source]) => source.includes(`scenario("${id}"`)).map(([path]) => path);
+  const [file] = scenarioFilesOf(id);
   const row = file === undefined ? id : `[${id}](../${file})`;
   return `  - ${row}: ${attack.replaceAll("_", "\\_")}${due === "fleet" ? " (due with the fleet)" : ""}`;
 }
