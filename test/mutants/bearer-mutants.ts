@@ -193,6 +193,14 @@ export const bearerMutants: readonly Mutant[] = [
     tests: [`${src}/published-keys.test.ts`],
   },
   {
+    id: "key-that-can-be-factored",
+    opens: "whoever factors a published key of CVE-2017-15361 signs tokens with it",
+    file: `${src}/published-keys.ts`,
+    search: "if (isRocaKey(modulus)) throw",
+    replace: "if (isRocaKey(modulus) && bits === 0) throw",
+    tests: [`${src}/published-keys.test.ts`],
+  },
+  {
     id: "key-for-encryption",
     opens: "a key that is not for signatures verifies tokens",
     file: `${src}/published-keys.ts`,
@@ -211,7 +219,7 @@ export const bearerMutants: readonly Mutant[] = [
   {
     id: "another-key-than-asked",
     opens: "a key set that is wrong about its keys lets tokens of any of them in",
-    file: server,
+    file: `${src}/token-signature.ts`,
     search: "if (key.kid !== kid || key.alg !== alg)",
     replace: "if (key.kid === undefined)",
     tests: serverTests,

@@ -27,9 +27,9 @@ export const hmacMutants: readonly Mutant[] = [
   {
     id: "signature-truncated",
     opens: "the first half of a signature is enough",
-    file: server,
-    search: `return timingSafeEqual(expected, Buffer.from(parts["x-signature"], "hex"));`,
-    replace: `return timingSafeEqual(expected.subarray(0, 16), Buffer.from(parts["x-signature"], "hex").subarray(0, 16));`,
+    file: `${src}/mac.ts`,
+    search: `return timingSafeEqual(mac.digest(), Buffer.from(signature, "hex"));`,
+    replace: `return timingSafeEqual(mac.digest().subarray(0, 16), Buffer.from(signature, "hex").subarray(0, 16));`,
     tests: [...serverTests, "packages/auth/test/signed-call-bits.test.ts"],
   },
   {
@@ -52,8 +52,8 @@ export const hmacMutants: readonly Mutant[] = [
     id: "message-not-signed",
     opens: "whoever is between can change what is asked for",
     file: server,
-    search: "    .update(message)\n",
-    replace: "",
+    search: "[Buffer.from(head), message]",
+    replace: "[Buffer.from(head)]",
     tests: serverTests,
   },
   {

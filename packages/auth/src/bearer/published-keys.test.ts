@@ -70,6 +70,7 @@ describe("ignores a key, tells it once, and takes the others:", () => {
       { ...long(1024), n: Buffer.concat([Buffer.alloc(128), Buffer.alloc(128, 255)]).toString("base64url") },
       /1024 bits/,
     ],
+    ["an RSA key of a chip whose keys can be factored", { ...long(2048), n: rocaModulus() }, /CVE-2017-15361/],
     ["an exponent of 1", { ...rsa, e: "AQ" }, /exponent/],
     ["an exponent of 3", { ...rsa, e: "Aw" }, /exponent/],
     ["an exponent of 65536", { ...rsa, e: "AQAA" }, /exponent/],
@@ -124,6 +125,17 @@ test("names a key by its algorithm too", () => {
 
 /** A number of so many bits, all of them ones. */
 function ones(bits: number): string {
-  const hex = (2n ** BigInt(bits) - 1n).toString(16);
+  return base64url(2n ** BigInt(bits) - 1n);
+}
+
+/** A number of 2048 bits that is 1, and so a power of 65537, modulo every number up to 167. */
+function rocaModulus(): string {
+  let product = 1n;
+  for (let factor = 2n; factor <= 167n; factor += 1n) product *= factor;
+  return base64url((2n ** 2047n / product + 1n) * product + 1n);
+}
+
+function base64url(number: bigint): string {
+  const hex = number.toString(16);
   return Buffer.from(hex.padStart(hex.length + (hex.length % 2), "0"), "hex").toString("base64url");
 }

@@ -1,6 +1,7 @@
 import { type CryptoKey, importJWK } from "jose";
 import type { JsonObject } from "../json-shape.ts";
 import type { TokenAlgorithm, VerificationKey } from "./key-set.ts";
+import { isRocaKey } from "./roca.ts";
 
 /** The keys of one version of a JWKS. */
 export interface PublishedKeys {
@@ -131,8 +132,10 @@ function member(jwk: JsonObject, name: string): string {
 
 function refuseWeak({ n, e }: { readonly n?: string; readonly e?: string }): void {
   if (n === undefined || e === undefined) return;
-  const bits = bigInt(n).toString(2).length;
+  const modulus = bigInt(n);
+  const bits = modulus.toString(2).length;
   if (bits < rsaBits.least || bits > rsaBits.most) throw new UnfitKey(`it has ${bits} bits`);
+  if (isRocaKey(modulus)) throw new UnfitKey("it has the mark of keys that can be factored (CVE-2017-15361)");
   const exponent = bigInt(e);
   if (exponent < 65_537n || exponent % 2n === 0n || exponent >= 2n ** 32n) throw new UnfitKey("its exponent is unfit");
 }

@@ -1,4 +1,4 @@
-import { compactVerify, errors } from "jose";
+import { errors } from "jose";
 import { yesOrNoIn } from "../answers.ts";
 import type { Finding } from "../decision.ts";
 import { Credential, Reason } from "../gen/zerotrust/auth/v1/policy_pb.ts";
@@ -8,6 +8,7 @@ import { digestOf, SignatureCache, type VerifiedToken } from "./signature-cache.
 import { checkClaims, claimsOf, type ExpectedClaims, TokenExpired } from "./token-claims.ts";
 import { headerOf, TokenProblem, tokenIn } from "./token-format.ts";
 import type { TokenRevocations } from "./token-revocations.ts";
+import { verifySignature } from "./token-signature.ts";
 
 /** What the server side of bearer tokens needs. */
 export interface BearerOptions {
@@ -78,12 +79,8 @@ export function bearer(options: BearerOptions): MetadataVerifier {
   }
   const cache = new SignatureCache(maxCachedTokens);
 
-  async function verifySignature(token: string, digest: string): Promise<VerifiedToken> {
-    const { alg, kid } = headerOf(token, algorithms);
-    const key = await keys.find(kid, alg);
-    if (key === undefined) throw new TokenProblem("the token's key is unknown");
-    if (key.kid !== kid || key.alg !== alg) throw new Error("the key set answered with another key");
-    const { payload } = await compactVerify(token, key.key, { algorithms: [alg] });
+  async function read(token: string, digest: string): Promise<VerifiedToken> {
+    const { key, payload } = await verifySignature(token, headerOf(token, algorithms), keys);
     const verified = { key, claims: claimsOf(payload) };
     cache.add(digest, verified);
     return verified;
@@ -115,9 +112,7 @@ export function bearer(options: BearerOptions): MetadataVerifier {
         const digest = digestOf(token);
         const cached = cache.find(digest);
         const verified =
-          cached !== undefined && yesOrNoIn(keys.holds(cached.key), "the key set")
-            ? cached
-            : await verifySignature(token, digest);
+          cached !== undefined && yesOrNoIn(keys.holds(cached.key), "the key set") ? cached : await read(token, digest);
         const { thumbprint } = peer;
         return {
           id: verified.claims.jti,

@@ -41,6 +41,22 @@ export function tokenIn(authorization: string | undefined): string {
  * @throws TokenProblem when it is not that of an access token with an algorithm of ours
  */
 export function headerOf(token: string, algorithms: readonly TokenAlgorithm[]): TokenHeader {
+  const header = ownHeader(token);
+  const { typ } = header;
+  if (typeof typ !== "string" || !accessTokenType.test(typ)) throw new TokenProblem("the token is not an access token");
+  return signatureOf(header, algorithms);
+}
+
+/**
+ * The same for a signature alone, which says nothing of what the token is for: for test vectors, never for a call.
+ *
+ * @throws TokenProblem when it is not that of a token with an algorithm of ours
+ */
+export function headerOfSignature(token: string, algorithms: readonly TokenAlgorithm[]): TokenHeader {
+  return signatureOf(ownHeader(token), algorithms);
+}
+
+function ownHeader(token: string): Readonly<Record<string, unknown>> {
   const parts = token.split(".");
   // One token, one spelling: with its spare bits set a token would be another one to whoever compares texts (RFC 4648 §3.5).
   if (!parts.every((part) => Buffer.from(part, "base64url").toString("base64url") === part)) {
@@ -49,8 +65,11 @@ export function headerOf(token: string, algorithms: readonly TokenAlgorithm[]): 
   const header = jsonObject(Buffer.from(parts[0] ?? "", "base64url"), "header");
   const refused = refusedParameters.find((name) => Object.hasOwn(header, name));
   if (refused !== undefined) throw new TokenProblem(`the token's header carries ${refused}`);
-  const { typ, kid } = header;
-  if (typeof typ !== "string" || !accessTokenType.test(typ)) throw new TokenProblem("the token is not an access token");
+  return header;
+}
+
+function signatureOf(header: Readonly<Record<string, unknown>>, algorithms: readonly TokenAlgorithm[]): TokenHeader {
+  const { kid } = header;
   const alg = algorithms.find((allowed) => allowed === header["alg"]);
   if (alg === undefined) throw new TokenProblem("the token's algorithm is none of its issuer's");
   if (typeof kid !== "string" || !keyId.test(kid)) throw new TokenProblem("the token's kid is missing or malformed");

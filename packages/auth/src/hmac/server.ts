@@ -1,10 +1,11 @@
-import { createHash, createHmac, createSecretKey, timingSafeEqual } from "node:crypto";
+import { createHash, createSecretKey } from "node:crypto";
 import type { Metadata } from "@grpc/grpc-js";
 import type { Finding } from "../decision.ts";
 import { Credential, Reason } from "../gen/zerotrust/auth/v1/policy_pb.ts";
 import { judgeRecord, soundRecord, withAnswer } from "../key-record.ts";
 import { invalid, type SignatureVerifier, singleValue } from "../verifier.ts";
 import { faultOfSigningKey, type KeySource, type SigningKey } from "./keys.ts";
+import { isMacOf } from "./mac.ts";
 import { type NonceStore, type NonceWindow, windowOf } from "./nonces.ts";
 import { type HmacKey, hmacGrammar, signedHead } from "./string-to-sign.ts";
 
@@ -128,9 +129,5 @@ function parse(metadata: Metadata): Parts | string {
 
 function verify(key: SigningKey | undefined, parts: Parts, path: string, message: Uint8Array): boolean {
   const head = signedHead({ path, timestamp: parts["x-timestamp"], nonce: parts["x-nonce"] });
-  const expected = createHmac("sha256", key?.secret ?? nobody)
-    .update(head)
-    .update(message)
-    .digest();
-  return timingSafeEqual(expected, Buffer.from(parts["x-signature"], "hex"));
+  return isMacOf(key?.secret ?? nobody, [Buffer.from(head), message], parts["x-signature"]);
 }
