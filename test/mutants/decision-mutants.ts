@@ -22,6 +22,14 @@ export const decisionMutants: readonly Mutant[] = [
     tests,
   },
   {
+    id: "any-scope-is-enough",
+    opens: "a credential for something else lets its holder in",
+    file,
+    search: "return needed.every((scope) => held.has(scope));",
+    replace: "return needed.length === 0 || held.size > 0;",
+    tests,
+  },
+  {
     id: "client-mismatch-ignored",
     opens: "somebody's token goes with somebody else's certificate",
     file,

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -8,6 +9,7 @@ test("a new key is well-formed, and its hash is of the whole key", () => {
   const key = issued.expose();
   expect(key).toMatch(apiKeyPattern);
   expect(parseApiKey(key)).toEqual({ mode: "live", id });
+  expect(sha256).toBe(createHash("sha256").update(key).digest("hex"));
   expect(hashApiKey(key).toString("hex")).toBe(sha256);
 });
 test("a typo anywhere is told from a key by the checksum", () => {
