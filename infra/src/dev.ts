@@ -2,6 +2,7 @@
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { tokensOf } from "./callers.ts";
+import { clientEnvironment } from "./client-environment.ts";
 import { interruption, untilAborted } from "./interruption.ts";
 import type { Workload } from "./names.ts";
 import { writeProtoDeps } from "./proto-deps.ts";
@@ -47,6 +48,9 @@ async function commands(stack: Stack): Promise<string> {
     "",
     "# reporting lists the ledger with its API key",
     curl(stack, "reporting", "payment", "payment.v1.PaymentService/ListTransactions", key, "{}"),
+    "",
+    "# for calls by hand: the variables of docs/wire.md",
+    ...Object.entries(clientEnvironment(stack)).map(([name, value]) => `export ${name}='${value}'`),
     "",
     "Ctrl-C stops everything and removes keys and databases.",
     "",

@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { startJsonProgram } from "./json-program.ts";
 import { pythonProgram } from "./toolchain.ts";
-import { folderOfRun } from "./workload-folder.ts";
 
 /** A call that a client in another language is to make with credentials. */
 export interface SignedOrder {
@@ -30,9 +29,8 @@ export interface SignedEnd {
   /** `UNAUTHENTICATED` */
   readonly code: string;
   readonly answers?: number;
-  /** Of `google.rpc.ErrorInfo`. */
+  /** Of our `google.rpc.ErrorInfo`. */
   readonly reason?: string;
-  readonly domain?: string;
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
@@ -57,7 +55,7 @@ export function startSignedClient(where: {
 }): SignedClient {
   const waiting = new Map<string, PromiseWithResolvers<unknown>>();
   const args = [`127.0.0.1:${where.port}`, where.folder, where.serverId];
-  const program = startJsonProgram([...pythonProgram("signed_client.py", folderOfRun()), ...args], {
+  const program = startJsonProgram([...pythonProgram("signed_client.py"), ...args], {
     onLine: (value) => waiting.get((value as { readonly id: string }).id)?.resolve(value),
     onEnd() {
       for (const { reject } of waiting.values()) reject(new Error("The client in Python ended before its answer."));

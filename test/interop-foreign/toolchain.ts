@@ -33,13 +33,14 @@ export type Language = (typeof languages)[number];
 /** The programs of a language in the folder that {@link buildPrograms} filled. */
 export function programsOf(language: Language, folder: string): ForeignPrograms {
   if (language === "Go") return { client: [join(folder, "client")], server: [join(folder, "server")] };
-  return { client: pythonProgram("client.py", folder), server: pythonProgram("server.py", folder) };
+  const program = (name: string) => [...pythonProgram(name), join(folder, "descriptors")] as const;
+  return { client: program("client.py"), server: program("server.py") };
 }
 
-/** A program in Python, with the descriptors in the folder that {@link buildPrograms} filled. */
-export function pythonProgram(name: string, folder: string): ForeignPrograms["client"] {
+/** A program in Python, which Debian's runs. */
+export function pythonProgram(name: string): readonly [program: string, ...args: string[]] {
   // Without -B, Python would write its cache beside the sources.
-  return [python, "-B", join(here, "python", name), join(folder, "descriptors")];
+  return [python, "-B", join(here, "python", name)];
 }
 
 /** Says in what is missing what to install; empty where nothing is. */

@@ -1,4 +1,6 @@
 import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
@@ -20,6 +22,8 @@ test("the commands that `dev` prints work as soon as they are printed, and Ctrl-
   // From `npx` to the first line that does not go on in the next one.
   const [place = "", list = "", ledger = "", ...more] = program.said().match(/^npx (?:.*\\\n)*.*$/gm) ?? [];
   expect(more).toEqual([]);
+  const variables = (text: string) => text.match(/^export \w+='/gm);
+  expect(variables(program.said())).toEqual(variables(readFileSync(join(top, "docs/wire.md"), "utf8")));
   expect(await paste(place)).toMatchObject({ order: { client: "storefront" } });
   await expect
     .poll(() => paste(list), { timeout: 15_000 })

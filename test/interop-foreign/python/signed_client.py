@@ -1,6 +1,6 @@
-"""A client with credentials in Python: API keys, bearer tokens and signatures, written from their contract alone.
+"""A client with credentials in Python, which signs and reads refusals as by_hand.py does.
 
-    signed_client.py DESCRIPTORS ADDRESS FOLDER SERVER
+    signed_client.py ADDRESS FOLDER SERVER
 
 ADDRESS, FOLDER and SERVER are those of client.py. Each line of stdin is an order in JSON: a call to make, or a file of
 vectors to try; each line of stdout is what came of it. Ends with its stdin.
@@ -8,35 +8,16 @@ vectors to try; each line of stdout is what came of it. Ends with its stdin.
 
 import base64
 import hashlib
-import hmac
 import json
 import re
-import secrets
 import sys
-import time
 import zlib
 
 import grpc
+from by_hand import refusal, sign
 from client import connect
-from ping import Schema
 
 TIMEOUT_S = 20
-
-
-# page: sign
-def sign(key_id, secret, path, message, timestamp=None, nonce=None):
-    """The metadata of one call. `path` is /package.Service/Method, `message` the serialized request."""
-    timestamp = timestamp or str(int(time.time()))
-    nonce = nonce or secrets.token_hex(16)
-    head = f"POST\n{path}\n{timestamp}\n{nonce}\n".encode("ascii")
-    signature = hmac.new(secret.encode("ascii"), head + message, hashlib.sha256).hexdigest()
-    return {
-        "x-api-key": key_id,
-        "x-timestamp": timestamp,
-        "x-nonce": nonce,
-        "x-signature": signature,
-    }
-# end
 
 
 def well_formed(key, pattern):
@@ -71,7 +52,7 @@ def try_api_keys(vectors):
     return {"tried": len(vectors["presented"]) + len(vectors["records"]), "wrong": wrong}
 
 
-def call(channel, schema, order):
+def call(channel, order):
     """Makes a call, as often as it is to be made with the same metadata, and says how each one ended."""
     message = base64.b64decode(order["message"])
     metadata = dict(order.get("metadata", {}))
@@ -83,43 +64,31 @@ def call(channel, schema, order):
         value = metadata[order["flip"]]
         metadata[order["flip"]] = value[:-1] + format(int(value[-1], 16) ^ 1, "x")
     stub = (channel.unary_stream if order.get("stream") else channel.unary_unary)(order["path"])
-    return {"ended": [ended(stub, schema, message, list(metadata.items())) for _ in range(order.get("times", 1))]}
+    return {"ended": [ended(stub, message, list(metadata.items())) for _ in range(order.get("times", 1))]}
 
 
-def ended(stub, schema, message, metadata):
+def ended(stub, message, metadata):
     try:
         answer = stub(message, timeout=TIMEOUT_S, metadata=metadata)
         # A stream fails where it is read.
         return {"code": "OK", "answers": 1 if isinstance(answer, bytes) else len(list(answer))}
     except grpc.RpcError as error:
-        return {"code": error.code().name, **error_info(error.trailing_metadata(), schema)}
+        return {"code": error.code().name, **refusal(error.trailing_metadata())}
 
 
-def error_info(trailers, schema):
-    """Reason and metadata of the google.rpc.ErrorInfo that the refusal came with."""
-    info = schema.messages["google.rpc.ErrorInfo"]()
-    for key, value in trailers or ():
-        if key == "grpc-status-details-bin":
-            for detail in schema.messages["google.rpc.Status"].FromString(value).details:
-                if detail.Unpack(info):
-                    return {"reason": info.reason, "domain": info.domain, "metadata": dict(info.metadata)}
-    return {}
-
-
-def answer(channel, schema, order):
+def answer(channel, order):
     if "vectors" not in order:
-        return call(channel, schema, order)
+        return call(channel, order)
     with open(order["vectors"], encoding="utf-8") as file:
         vectors = json.load(file)
     return try_signatures(vectors) if "requests" in vectors else try_api_keys(vectors)
 
 
 def main():
-    schema = Schema(sys.argv[1])
-    with connect(*sys.argv[2:]) as channel:
+    with connect(*sys.argv[1:]) as channel:
         for line in sys.stdin:
             order = json.loads(line)
-            print(json.dumps({"id": order["id"], **answer(channel, schema, order)}), flush=True)
+            print(json.dumps({"id": order["id"], **answer(channel, order)}), flush=True)
 
 
 if __name__ == "__main__":

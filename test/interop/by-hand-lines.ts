@@ -1,0 +1,20 @@
+/** What each program that makes the calls of docs/wire.md by hand has to print, in whatever language it is. */
+export const byHandLines: readonly string[] = [
+  "storefront CreateOrder, a token: OK PENDING",
+  "storefront WatchOrder, the same token: OK PAID",
+  "partner ListOrders, a token by its secret: OK 0 orders",
+  "partner CreateOrder, a token to read with: PERMISSION_DENIED SCOPE_MISSING",
+  "partner CreateOrder, a stolen token: UNAUTHENTICATED CREDENTIAL_INVALID",
+  "partner asks for a token, a wrong secret: invalid_client",
+  "storefront ListOrders, where payment listens: UNAVAILABLE",
+  "order-service GetPayment, its certificate: OK CAPTURED",
+  "reporting CapturePayment, its certificate: PERMISSION_DENIED PEER_NOT_GRANTED",
+  "reporting ListTransactions, its API key: OK sum 0",
+  "reporting ListTransactions, a key with a typo: UNAUTHENTICATED CREDENTIAL_INVALID",
+  "storefront GetPayment, signed: OK CAPTURED",
+  "storefront GetPayment, the same bytes twice: UNAUTHENTICATED CREDENTIAL_REPLAYED",
+  "storefront GetPayment, signed by a slow clock: UNAUTHENTICATED CREDENTIAL_EXPIRED",
+  "storefront GetPayment, signed by the server's: OK CAPTURED",
+  "storefront GetPayment, signed 4 minutes ago: UNAVAILABLE CHECK_UNAVAILABLE, again after 1 s",
+  "storefront GetPayment, signed anew: OK CAPTURED",
+];
