@@ -31,7 +31,7 @@ export function tokenIn(authorization: string | undefined): string {
   if (authorization === undefined) throw new TokenProblem("there is not one value of authorization");
   if (authorization.length > maxTokenBytes) throw new TokenProblem("the token is too large");
   const token = bearerToken.exec(authorization)?.[1];
-  if (token === undefined) throw new TokenProblem("authorization is not a bearer token");
+  if (token === undefined) throw new TokenProblem("authorization is not one token by the scheme Bearer");
   return token;
 }
 
