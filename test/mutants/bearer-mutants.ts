@@ -4,7 +4,10 @@ const src = "packages/auth/src/bearer";
 const server = `${src}/server.ts`;
 const claims = `${src}/token-claims.ts`;
 const format = `${src}/token-format.ts`;
+const jwks = `${src}/jwks.ts`;
 const serverTests = [`${src}/server.test.ts`];
+const formatTests = [`${src}/token-format.test.ts`];
+const algorithmTests = [`${src}/algorithms.test.ts`];
 
 /** Tokens, and the keys that they are verified with. */
 export const bearerMutants: readonly Mutant[] = [
@@ -223,5 +226,137 @@ export const bearerMutants: readonly Mutant[] = [
     search: "if (key.kid !== kid || key.alg !== alg)",
     replace: "if (key.kid === undefined)",
     tests: serverTests,
+  },
+  {
+    id: "token-anywhere-in-the-header",
+    opens: "a token counts whatever is around it: another scheme, none, a second token",
+    file: format,
+    search: String.raw`/^Bearer ([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)$/`,
+    replace: String.raw`/([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)/`,
+    tests: formatTests,
+  },
+  {
+    id: "token-signed-by-none",
+    opens: "whoever writes none into the header needs no signature",
+    file: format,
+    search: `algorithms.find((allowed) => allowed === header["alg"]);`,
+    replace: `algorithms.find((allowed) => allowed === header["alg"] || /^none$/i.test(String(header["alg"])));`,
+    also: [
+      {
+        file: server,
+        search: "const { payload } = await compactVerify(token, key.key, { algorithms: [alg] });",
+        replace: `const payload = Buffer.from(token.split(".")[1] ?? "", "base64url");`,
+      },
+    ],
+    tests: algorithmTests,
+  },
+  {
+    id: "token-signed-with-the-public-key",
+    opens: "whoever reads the public key signs tokens with it, as an HMAC secret",
+    file: format,
+    search: `const alg = algorithms.find((allowed) => allowed === header["alg"]);`,
+    replace: `const alg = header["alg"] as TokenAlgorithm | undefined;`,
+    also: [
+      {
+        file: server,
+        search: `import { compactVerify, errors } from "jose";`,
+        replace: `import { compactVerify, errors, exportSPKI } from "jose";`,
+      },
+      { file: server, search: "await keys.find(kid, alg);", replace: `await keys.find(kid, "ES256");` },
+      { file: server, search: "if (key.kid !== kid || key.alg !== alg) throw", replace: "if (key.kid !== kid) throw" },
+      {
+        file: server,
+        search: "compactVerify(token, key.key, { algorithms: [alg] });",
+        replace: `compactVerify(
+      token,
+      alg === "ES256" ? key.key : Buffer.from(await exportSPKI(key.key as CryptoKey)),
+      { algorithms: [alg] },
+    );`,
+      },
+    ],
+    tests: algorithmTests,
+  },
+  {
+    id: "token-of-an-unknown-key",
+    opens: "a token whose key nobody knows is verified with whichever key there is",
+    file: jwks,
+    search: "const known = document.current()?.keys.get(name);",
+    replace: "const known = document.current()?.keys.get(name) ?? document.current()?.keys.values().next().value;",
+    also: [
+      { file: server, search: "if (key.kid !== kid || key.alg !== alg) throw", replace: "if (key.alg !== alg) throw" },
+    ],
+    tests: ["packages/auth/test/jwks.test.ts"],
+    named: "asks once for a thousand unknown kids",
+  },
+  {
+    id: "token-brings-its-key",
+    opens: "anybody signs tokens with a key of his own, which he puts into the header",
+    file: format,
+    search: "if (refused !== undefined) throw",
+    replace: `if (refused === "none") throw`,
+    also: [
+      {
+        file: format,
+        search: "return { alg, kid };",
+        replace: `return { alg, kid, jwk: header["jwk"] } as TokenHeader;`,
+      },
+      {
+        file: server,
+        search: `import { compactVerify, errors } from "jose";`,
+        replace: `import { compactVerify, errors, importJWK } from "jose";`,
+      },
+      {
+        file: server,
+        search: "const { alg, kid } = headerOf(token, algorithms);",
+        replace:
+          "const { alg, kid, jwk } = headerOf(token, algorithms) as ReturnType<typeof headerOf> & { jwk?: object };",
+      },
+      {
+        file: server,
+        search: "const { payload } = await compactVerify(token, key.key,",
+        replace:
+          "const { payload } = await compactVerify(token, jwk === undefined ? key.key : await importJWK(jwk, alg),",
+      },
+    ],
+    tests: serverTests,
+  },
+  {
+    id: "token-many-spellings",
+    opens: "a token that is refused or taken back comes again in another spelling",
+    file: format,
+    search: String.raw`/^Bearer ([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)$/`,
+    replace: String.raw`/^Bearer ([\w +/=-]+\.[\w +/=-]+\.[\w +/=-]+)$/`,
+    also: [
+      {
+        file: format,
+        search: `Buffer.from(part, "base64url").toString("base64url") === part)`,
+        replace: `Buffer.from(part, "base64url").length > 0)`,
+      },
+    ],
+    tests: formatTests,
+  },
+  {
+    id: "token-claim-missing",
+    opens: "a token that does not say who it is for, of whom, or until when is good",
+    file: claims,
+    search: `if (typeof value !== "string" || !grammar.test(value))`,
+    replace: `if (value !== undefined && (typeof value !== "string" || !grammar.test(value)))`,
+    tests: serverTests,
+  },
+  {
+    id: "token-garbage-remembered",
+    opens: "whoever sends garbage fills the memory of the service with it",
+    file: `${src}/signature-cache.ts`,
+    search: "const found = this.#tokens.get(digest);",
+    replace:
+      "const found = this.#tokens.get(digest);\n    if (found === undefined) this.#tokens.set(digest, undefined as never);",
+    also: [
+      {
+        file: `${src}/signature-cache.ts`,
+        search: `return hash("sha256", token, "base64url");`,
+        replace: "return token || hash.name;",
+      },
+    ],
+    tests: [`${src}/signature-cache.test.ts`],
   },
 ];
