@@ -2,6 +2,7 @@ import { bearerMutants } from "./bearer-mutants.ts";
 import { callMutants } from "./call-mutants.ts";
 import { clientMutants } from "./client-mutants.ts";
 import { decisionMutants } from "./decision-mutants.ts";
+import { doorMutants } from "./door-mutants.ts";
 import { hmacMutants } from "./hmac-mutants.ts";
 import { issuerMutants } from "./issuer-mutants.ts";
 import { keyMutants } from "./key-mutants.ts";
@@ -11,6 +12,7 @@ import type { Mutant } from "./mutant.ts";
 /** Every defence that has to be missed when it is gone. */
 export const mutants: readonly Mutant[] = [
   ...mtlsMutants,
+  ...doorMutants,
   ...decisionMutants,
   ...callMutants,
   ...keyMutants,
