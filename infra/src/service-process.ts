@@ -13,7 +13,7 @@ export interface ServiceProcess {
   readonly pid: number;
   /** What it has logged so far, over all its starts. */
   readonly log: readonly LogRecord[];
-  /** Asks it to stop (SIGTERM), or ends it at once (SIGKILL), and waits until it is gone. */
+  /** Asks it to stop (SIGTERM), or ends it at once (SIGKILL), also while it is starting, and waits until it is gone. */
   stop(signal?: "SIGTERM" | "SIGKILL"): Promise<void>;
   /** Starts it again where it was, after it has been stopped. */
   restart(): Promise<void>;
@@ -36,21 +36,29 @@ export async function startService(
   environment: Readonly<Record<string, string>>,
 ): Promise<ServiceProcess> {
   const log: LogRecord[] = [];
-  let { child, port } = await launch(service, environment, log);
+  let current = launch(service, environment, log);
+  const port = await current.listening;
   return {
     port,
     log,
     get pid() {
-      return child.pid ?? 0;
+      return current.child.pid ?? 0;
     },
-    stop: (signal = "SIGTERM") => end(child, signal),
+    stop: (signal = "SIGTERM") => end(current.child, signal),
     async restart() {
-      ({ child, port } = await launch(service, { ...environment, ZT_PORT: String(port) }, log));
+      current = launch(service, { ...environment, ZT_PORT: String(port) }, log);
+      await current.listening;
     },
   };
 }
 
-async function launch(service: string, environment: Readonly<Record<string, string>>, log: LogRecord[]) {
+/** A process that has been started, and where it listens as soon as it does. */
+interface Launched {
+  readonly child: ChildProcess;
+  readonly listening: Promise<number>;
+}
+
+function launch(service: string, environment: Readonly<Record<string, string>>, log: LogRecord[]): Launched {
   const main = fileURLToPath(new URL(`../../services/${service}/src/main.ts`, import.meta.url));
   const child = spawn(process.execPath, ["--conditions=source", main], {
     env: { PATH: process.env["PATH"], ...environment },
@@ -73,14 +81,11 @@ async function launch(service: string, environment: Readonly<Record<string, stri
   child.once("close", () => listening.reject(new Error(`${service} did not start: ${said.join("\n")}`)));
   const late = () => listening.reject(new Error(`${service} did not listen within ${startTimeoutMs} ms.`));
   const timer = setTimeout(late, startTimeoutMs);
-  try {
-    return { child, port: await listening.promise };
-  } catch (error) {
+  const ended = async (error: unknown) => {
     await end(child, "SIGKILL");
     throw error;
-  } finally {
-    clearTimeout(timer);
-  }
+  };
+  return { child, listening: listening.promise.catch(ended).finally(() => clearTimeout(timer)) };
 }
 
 async function end(child: ChildProcess, signal: "SIGTERM" | "SIGKILL"): Promise<void> {
