@@ -18,6 +18,11 @@ const MAX_CONNECTION_IDLE_MS = 5 * 60_000;
 /** A peer that vanished without a word is noticed, though its streams are open and the idle time does not run. */
 const KEEPALIVE_TIME_MS = 60_000;
 const KEEPALIVE_TIMEOUT_MS = 20_000;
+/**
+ * A server that is back after an outage is found within about this time; grpc-js waits longer after each attempt that fails, up to two
+ * minutes, and fails every call meanwhile. An attempt is one connection of one client.
+ */
+const MAX_RECONNECT_BACKOFF_MS = 10_000;
 
 /**
  * How a grpc-js server is bounded, for `new grpc.Server()`: grpc-js and Node leave almost all of it open.
@@ -55,6 +60,7 @@ export function hardenedServerOptions(overrides: ServerOptions = {}): ServerOpti
 export const CHANNEL_DEFAULTS: ChannelOptions = {
   "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
   "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
+  "grpc.max_reconnect_backoff_ms": MAX_RECONNECT_BACKOFF_MS,
 };
 
 /** What no maker of a channel can change. */
