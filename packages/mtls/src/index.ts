@@ -5,6 +5,7 @@ export {
   type MutualTlsChannelsOptions,
   mutualTlsChannels,
 } from "./channels.ts";
+export { type ClientTlsOptionsOptions, clientTlsOptions } from "./client-tls-options.ts";
 export type { DoorOptions } from "./door.ts";
 export { hardenedServerOptions } from "./grpc-options.ts";
 export type { RefusedHandshake } from "./handshakes.ts";
