@@ -1,53 +1,150 @@
 /**
- * Builds the images `zero-trust/<service>:local`, of all services or of those named as arguments: compiles and
- * deploys on the host, then copies the result onto the base image that `base-images.sh` finds. Prints their names.
+ * Builds the images `zero-trust/<service>:local`, of all services or of those named as arguments, and prints their names. With
+ * `--faketime` it adds `zero-trust/<service>:faketime` on top of them, whose clock a test can move.
+ *
+ * It installs and builds in a container where bases and packages are in reach of one, else on the host, and says which.
+ * `ZT_BUILD=container` and `ZT_BUILD=host` decide it; infra/docker/README.md has the other variables.
  */
-import { execFileSync, spawnSync } from "node:child_process";
-import { globSync, mkdtempSync, rmSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { globSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
-const services = process.argv.length > 2 ? process.argv.slice(2) : ["issuer", "payment", "order"];
+const say = (sentence: string) => console.error(`images: ${sentence}`);
 
-/** Runs a program and keeps what it prints, unless it fails. */
-function run(command: string, args: readonly string[]): void {
-  const { status, stdout, stderr, error } = spawnSync(command, args, { cwd: root, encoding: "utf8" });
-  if (status === 0) return;
-  process.stderr.write(`${stdout ?? ""}${stderr ?? ""}`);
-  throw new Error(`${command} ${args[0]} failed${error === undefined ? "." : `: ${error.message}`}`);
+/** Runs a program and returns what it prints on standard output; what else it says is told when it fails. */
+function run(command: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): string {
+  const options = { cwd: root, encoding: "utf8", env: { ...process.env, ...env }, maxBuffer: 64 << 20 } as const;
+  const { status, stdout, stderr, error } = spawnSync(command, args, options);
+  if (status === 0) return stdout.trim();
+  const said = `${stdout ?? ""}${stderr ?? ""}${error?.message ?? ""}`.trim();
+  throw new Error(`${said}\n${command} ${args[0]} failed.`);
 }
 
-function imageId(image: string): string {
-  return spawnSync("docker", ["image", "inspect", "--format", "{{.Id}}", image], { encoding: "utf8" }).stdout.trim();
+function succeeds(command: string, args: readonly string[]): boolean {
+  return spawnSync(command, args, { stdio: "ignore" }).status === 0;
 }
 
-function build(service: string, base: string, folder: string): string {
-  const image = `zero-trust/${service}:local`;
-  // What it needs lies in the store since the install.
+function baseImage(kind: "runtime" | "builder" | "debian"): string {
+  const stdio = ["ignore", "pipe", "inherit"] as const;
+  const { status, stdout } = spawnSync("bash", ["infra/docker/base-images.sh", kind], { cwd: root, stdio: [...stdio] });
+  if (status !== 0) throw new Error(`There is no ${kind} image.`);
+  return stdout.toString().trim();
+}
+
+/** The arguments of `docker build` that a network with a proxy needs; none of it stays in an image. */
+function reach(): readonly string[] {
+  const { ZT_BUILD_NETWORK: network, ZT_BUILD_CA_FILE: ca, ZT_BUILD_NPMRC: npmrc } = process.env;
+  return [
+    ...(network ? ["--network", network] : []),
+    ...(ca ? ["--secret", `id=ca,src=${ca}`] : []),
+    ...(npmrc ? ["--secret", `id=npmrc,src=${npmrc}`] : []),
+  ];
+}
+
+const buildKit = { DOCKER_BUILDKIT: "1" };
+
+/** The client has BuildKit with its plugin buildx, or, before version 23, by itself. */
+function hasBuildKit(): boolean {
+  if (succeeds("docker", ["buildx", "version"])) return true;
+  return Number.parseInt(run("docker", ["version", "--format", "{{.Client.Version}}"]), 10) < 23;
+}
+
+/** Why the images cannot be built in a container; undefined when they can, with every package fetched for it. */
+function objection(): string | undefined {
+  if (!hasBuildKit()) return "this docker client has no BuildKit (its plugin buildx).";
+  const builder = baseImage("builder");
+  if (builder.startsWith("zero-trust/")) return "the image to build in cannot be pulled.";
+  try {
+    const target = ["--target", "packages", "--build-arg", `BUILDER=${builder}`];
+    run("docker", ["build", "--quiet", "--file", "infra/docker/Dockerfile", ...target, ...reach(), "."], buildKit);
+    return undefined;
+  } catch (error) {
+    const said = (error as Error).message.split("\n").filter((line) => /\berror\b/iu.test(line));
+    return ["a container cannot fetch the packages:", ...said.slice(0, 6).map((line) => line.slice(0, 200))].join(
+      "\n  ",
+    );
+  }
+}
+
+function isInContainer(base: string): boolean {
+  const { ZT_BUILD: wanted } = process.env;
+  if (wanted === "host") return false;
+  const isStandIn = base.startsWith("zero-trust/");
+  const why = isStandIn && wanted === undefined ? "no base image can be pulled." : objection();
+  if (why === undefined) return true;
+  if (wanted === "container") throw new Error(`ZT_BUILD=container does not work here: ${why}`);
+  say(`built on the host, since ${why}`);
+  return false;
+}
+
+/** Compiles on the host and lays out what the service needs, from what the install has fetched. */
+function deploy(service: string, folder: string): void {
   run("pnpm", ["--filter", `@zero-trust/${service}`, "deploy", "--prod", "--offline", folder]);
   // What deploying left for a later install, with the time in it: the image has none, and equal ones must be equal.
   const leftovers = ["pnpm-*.yaml", "node_modules/.modules.yaml", "node_modules/.pnpm-workspace-state*.json"];
   for (const file of globSync(leftovers, { cwd: folder })) rmSync(join(folder, file));
   // The service runs as another user than the one whose umask these files have.
   run("chmod", ["-R", "a+rX", folder]);
-  const values = ["--build-arg", `BASE=${base}`, "--build-arg", `SERVICE=${service}`];
-  const before = imageId(image);
-  run("docker", ["build", "--quiet", "--file", "infra/docker/Dockerfile", ...values, "--tag", image, folder]);
-  // The one that it replaces would stay for ever, without a name; where something runs on it, it does.
-  if (before !== "" && before !== imageId(image)) spawnSync("docker", ["image", "rm", before]);
-  return image;
+}
+
+/** Tags what a build makes, and removes the one that had the name: it would stay for ever, without any. */
+function image(tag: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): string {
+  const id = () => spawnSync("docker", ["image", "inspect", "--format", "{{.Id}}", tag]).stdout.toString().trim();
+  const before = id();
+  run("docker", ["build", "--quiet", "--tag", tag, ...args], env);
+  // Where something runs on it, it stays.
+  if (before !== "" && before !== id()) spawnSync("docker", ["image", "rm", before]);
+  return tag;
+}
+
+function main(work: string): void {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { faketime: { type: "boolean", default: false } },
+  });
+  const services = positionals.length > 0 ? positionals : ["issuer", "payment", "order"];
+  if (!["container", "host", undefined].includes(process.env["ZT_BUILD"]))
+    throw new Error("ZT_BUILD is container or host, or not set.");
+
+  const runtime = baseImage("runtime");
+  const inContainer = isInContainer(runtime);
+  const onHost = services.filter((service) => !inContainer || service === "test");
+  if (inContainer) say("built in a container.");
+  if (onHost.length > 0) run("turbo", ["run", "build", ...onHost.map((service) => `--filter=@zero-trust/${service}`)]);
+
+  for (const service of services) {
+    const tag = `zero-trust/${service}:local`;
+    const file = ["--file", "infra/docker/Dockerfile", "--build-arg", `SERVICE=${service}`];
+    if (onHost.includes(service)) {
+      const folder = join(work, service);
+      deploy(service, folder);
+      // The caller of the end-to-end tests is no service, and wants more than Node about it.
+      const base = service === "test" ? baseImage("builder") : runtime;
+      const target = service === "test" ? "caller" : "prebuilt";
+      console.log(image(tag, [...file, "--build-arg", `BASE=${base}`, "--target", target, folder]));
+    } else {
+      const bases = ["--build-arg", `BASE=${runtime}`, "--build-arg", `BUILDER=${baseImage("builder")}`];
+      console.log(image(tag, [...file, ...bases, ...reach(), "."], buildKit));
+    }
+  }
+
+  if (!values.faketime) return;
+  const debian = ["--build-arg", `DEBIAN=${baseImage("debian")}`];
+  const nothing = join(work, "nothing");
+  mkdirSync(nothing);
+  for (const service of services) {
+    const on = ["--file", "infra/docker/faketime.Dockerfile", "--build-arg", `IMAGE=zero-trust/${service}:local`];
+    console.log(image(`zero-trust/${service}:faketime`, [...on, ...debian, nothing]));
+  }
 }
 
 const work = mkdtempSync(join(tmpdir(), "zero-trust-images-"));
 try {
-  const base = execFileSync("bash", ["infra/docker/base-images.sh"], {
-    cwd: root,
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  run("turbo", ["run", "build", ...services.map((service) => `--filter=@zero-trust/${service}`)]);
-  for (const service of services) console.log(build(service, base.toString().trim(), join(work, service)));
+  main(work);
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   process.exitCode = 1;
