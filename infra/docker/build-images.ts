@@ -6,7 +6,7 @@
  * `ZT_BUILD=container` and `ZT_BUILD=host` decide it; infra/docker/README.md has the other variables.
  */
 import { spawnSync } from "node:child_process";
-import { globSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, globSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -60,7 +60,7 @@ function objection(): string | undefined {
   if (builder.startsWith("zero-trust/")) return "the image to build in cannot be pulled.";
   try {
     const target = ["--target", "packages", "--build-arg", `BUILDER=${builder}`];
-    run("docker", ["build", "--quiet", "--file", "infra/docker/Dockerfile", ...target, ...reach(), "."], buildKit);
+    image("zero-trust/packages:local", ["--file", "infra/docker/Dockerfile", ...target, ...reach(), "."], buildKit);
     return undefined;
   } catch (error) {
     const said = (error as Error).message.split("\n").filter((line) => /\berror\b/iu.test(line));
@@ -109,26 +109,25 @@ function main(work: string): void {
   const services = positionals.length > 0 ? positionals : ["issuer", "payment", "order"];
   if (!["container", "host", undefined].includes(process.env["ZT_BUILD"]))
     throw new Error("ZT_BUILD is container or host, or not set.");
+  const unknown = services.find((service) => !existsSync(join(root, "services", service)));
+  if (unknown !== undefined) throw new Error(`There is no service named ${unknown}.`);
 
   const runtime = baseImage("runtime");
   const inContainer = isInContainer(runtime);
-  const onHost = services.filter((service) => !inContainer || service === "test");
+  const builder = inContainer ? ["--build-arg", `BUILDER=${baseImage("builder")}`] : [];
   if (inContainer) say("built in a container.");
-  if (onHost.length > 0) run("turbo", ["run", "build", ...onHost.map((service) => `--filter=@zero-trust/${service}`)]);
+  else run("turbo", ["run", "build", ...services.map((service) => `--filter=@zero-trust/${service}`)]);
 
   for (const service of services) {
     const tag = `zero-trust/${service}:local`;
-    const file = ["--file", "infra/docker/Dockerfile", "--build-arg", `SERVICE=${service}`];
-    if (onHost.includes(service)) {
+    const names = ["--build-arg", `BASE=${runtime}`, "--build-arg", `SERVICE=${service}`];
+    const args = ["--file", "infra/docker/Dockerfile", ...names, ...builder];
+    if (inContainer) {
+      console.log(image(tag, [...args, ...reach(), "."], buildKit));
+    } else {
       const folder = join(work, service);
       deploy(service, folder);
-      // The caller of the end-to-end tests is no service, and wants more than Node about it.
-      const base = service === "test" ? baseImage("builder") : runtime;
-      const target = service === "test" ? "caller" : "prebuilt";
-      console.log(image(tag, [...file, "--build-arg", `BASE=${base}`, "--target", target, folder]));
-    } else {
-      const bases = ["--build-arg", `BASE=${runtime}`, "--build-arg", `BUILDER=${baseImage("builder")}`];
-      console.log(image(tag, [...file, ...bases, ...reach(), "."], buildKit));
+      console.log(image(tag, [...args, "--target", "prebuilt", folder]));
     }
   }
 

@@ -30,19 +30,15 @@ function argumentsOf(file: string, instruction: string): readonly string[] {
 describe.each(["Dockerfile", "faketime.Dockerfile"])("%s", (file) => {
   const instructions = instructionsOf(file);
   const firstFrom = instructions.findIndex(([name]) => name === "FROM");
-  const args = Object.fromEntries(instructions.slice(0, firstFrom).map(([, rest]) => rest.split("=")));
+  const args = new Map(instructions.slice(0, firstFrom).map(([, rest]) => [rest.split("=")[0], rest.split("=")[1]]));
 
   test("takes every image from an argument that has a default with a tag, or from a stage before", () => {
-    const stages: string[] = [];
-    for (const from of argumentsOf(file, "FROM")) {
-      const [image = "", , stage] = from.split(" ");
-      if (!stages.includes(image)) {
-        const name = /^\$\{([A-Z]+)\}$/u.exec(image)?.[1] ?? "no argument";
-        expect(args[name], from).toMatch(/^[^\s]+:[\w.-]+(?:@sha256:[0-9a-f]{64})?$/u);
-        expect(args[name]).not.toContain(":latest");
-      }
-      if (stage !== undefined) stages.push(stage);
-    }
+    const froms = argumentsOf(file, "FROM").map((from) => from.split(" "));
+    const images = froms
+      .filter(([image], index) => !froms.slice(0, index).some(([, , stage]) => stage === image))
+      .map(([image = ""]) => args.get(/^\$\{([A-Z]+)\}$/u.exec(image)?.[1]) ?? `${image}, which no argument names`);
+    expect(images.length).toBeGreaterThan(1);
+    for (const image of images) expect(image).toMatch(/^\S+:(?!latest)[\w.-]+(?:@sha256:[0-9a-f]{64})?$/u);
     expect(instructions.slice(0, firstFrom).every(([name]) => name === "ARG")).toBe(true);
   });
 
