@@ -221,4 +221,13 @@ export const callMutants: readonly Mutant[] = [
 
 function server(kind: string): string {
   return `${src}/${kind}/server.ts`;
-}
+  {
+    id: "refused-goodbye",
+    opens: "a caller that was refused and says goodbye without hanging up ends the process",
+    file: "packages/server/src/covered-session.ts",
+    search: "return session.destroyed ? 0 : session.socket.bytesRead;",
+    replace: "return session.socket.bytesRead;",
+    tests: ["packages/server/src/grpc-js-internals.test.ts"],
+    named: "says goodbye and does not hang up",
+  },
+];

@@ -57,16 +57,23 @@ function wasRefused(stream: ServerHttp2Stream): boolean {
  * connection's window never ends it. One that has no call to send it for loses its connection.
  */
 function watchWaste(session: Http2Session, state: SessionState): NodeJS.Timeout {
-  const { socket } = session;
-  let before = socket.bytesRead;
+  let before = bytesReadOf(session);
   return setInterval(() => {
-    const { bytesRead } = socket;
+    const bytesRead = bytesReadOf(session);
     const idle = state.open.size === 0 && !state.served;
     if (idle && bytesRead - before > MAX_WASTE_BYTES_PER_SECOND)
       session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
     before = bytesRead;
     state.served = state.open.size > 0;
   }, WASTE_LOOK_MS).unref();
+}
+
+/**
+ * A session that has ended has let go of its socket, and throws when asked for it; that is so until its peer has hung up, which
+ * is when it says that it is closed.
+ */
+function bytesReadOf(session: Http2Session): number {
+  return session.destroyed ? 0 : session.socket.bytesRead;
 }
 
 /**

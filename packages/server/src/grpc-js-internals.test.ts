@@ -1,12 +1,14 @@
 import { once } from "node:events";
 import { type ClientHttp2Session, connect, constants as http2 } from "node:http2";
+import { type AddressInfo, connect as connectTcp, createServer } from "node:net";
 import * as grpc from "@grpc/grpc-js";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { assertKnownGrpcJs, coverGaps } from "./grpc-js-internals.ts";
 
 const limits = { maxMetadataBytes: 16 * 1024, maxMetadataEntries: 64, resetBurst: 3_000, resetsPerSecond: 100 };
 const open: { close(): void }[] = [];
 afterEach(() => {
+  vi.useRealTimers();
   for (const each of open.splice(0)) each.close();
 });
 
@@ -205,6 +207,30 @@ test("takes no more from a caller that was refused, which reads its status and k
     expect(bytesTaken).toBeLessThan(2 * megabytes);
   }
   expect({ closed: session.closed, destroyed: session.destroyed }).toEqual({ closed: false, destroyed: false });
+});
+
+test("a caller that was refused, says goodbye and does not hang up ends nobody but itself", async () => {
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+  const { port, call } = await start(true);
+  const gone = Promise.withResolvers<void>();
+  const rude = createServer({ allowHalfOpen: true }, (near) => {
+    const far = connectTcp({ host: "127.0.0.1", port, allowHalfOpen: true });
+    near.on("data", (data) => far.write(data)).on("error", () => undefined);
+    far.on("data", (data) => near.write(data)).on("end", () => gone.resolve());
+    open.push({ close: () => void far.destroy() }, { close: () => void near.destroy() });
+  }).listen(0, "127.0.0.1");
+  open.push(rude);
+  await once(rude, "listening");
+  const session = sessionTo((rude.address() as AddressInfo).port);
+  session.on("error", () => undefined);
+  const headers = { ":method": "POST", ":path": "/known.Service/Known", "content-type": "application/grpc" };
+  const stream = session.request({ ...headers, te: "trailers", "test-refuse": "1" }).on("error", () => undefined);
+  await once(stream, "response");
+  session.goaway();
+  await gone.promise;
+  // The next look at what such a caller sends.
+  expect(() => vi.advanceTimersByTime(1_000)).not.toThrow();
+  expect((await call("/known.Service/Known")).code).toBe(grpc.status.OK);
 });
 
 test("a caller that was answered while it still sends reads all of the answer", async () => {
