@@ -217,10 +217,6 @@ export const callMutants: readonly Mutant[] = [
     replace: "    Math.max(",
     tests: [`${test}/shadow-mode.test.ts`],
   },
-];
-
-function server(kind: string): string {
-  return `${src}/${kind}/server.ts`;
   {
     id: "refused-goodbye",
     opens: "a caller that was refused and says goodbye without hanging up ends the process",
@@ -231,3 +227,7 @@ function server(kind: string): string {
     named: "says goodbye and does not hang up",
   },
 ];
+
+function server(kind: string): string {
+  return `${src}/${kind}/server.ts`;
+}
