@@ -21,11 +21,15 @@ export type Scenario = (
  * Starts a stack for the scenarios of one file, and stops it after them.
  *
  * @param prepare - what they all need of it
+ * @param start - in place of the stack that every file gets
  */
-export function scenariosOn(prepare: (stack: Stack) => Promise<void> = async () => undefined): Scenario {
+export function scenariosOn(
+  prepare: (stack: Stack) => Promise<void> = async () => undefined,
+  start: () => Promise<Stack> = startStack,
+): Scenario {
   let stack: Stack | undefined;
   beforeAll(async () => {
-    stack = await startStack();
+    stack = await start();
     await prepare(stack);
   }, timeoutMs);
   afterAll(() => stack?.[Symbol.asyncDispose]());

@@ -50,7 +50,8 @@ export class Trial {
 
   /** Notes for the report what was seen, which has to be what was expected; that has to be in the catalogue. */
   observe(what: string, expected: Expected, observed: string): void {
-    if (expected !== "OK") expect(this.#row.expected, `the catalogue's row ${this.#row.id}`).toContain(expected);
+    const { id, expected: all, alsoInContainers = [] } = this.#row;
+    if (expected !== "OK") expect([...all, ...alsoInContainers], `the catalogue's row ${id}`).toContain(expected);
     this.#observations.push({ what, expected, observed });
     expect(observed, what).toBe(expected);
   }

@@ -55,6 +55,8 @@ export interface Row {
   readonly attack: string;
   /** All that its tests expect; each of them is seen by one of them at least. */
   readonly expected: readonly Expected[];
+  /** What is expected besides where it can be shown: in containers, whose clocks can be moved. */
+  readonly alsoInContainers?: readonly Expected[];
   /** The threats that it is an instance of, by their ids in `threats.ts`. */
   readonly threats: readonly string[];
   /** The files that shut the door, from the top of the repository. */

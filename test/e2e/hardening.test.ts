@@ -50,3 +50,27 @@ test("a service can write its data and /tmp, and nothing else", async () => {
   expect(await write("/tmp/written")).toBe("written");
   expect(await write(`${folders.data}/payment/written`)).toBe("written");
 });
+
+test("there is no shell to be had, and nothing that could install one", async () => {
+  for (const program of ["sh", "bash", "apt-get", "npm"]) {
+    await expect(docker("exec", stack.order.id, program, "--version"), program).rejects.toThrow(
+      /not found|no such file/i,
+    );
+  }
+});
+
+test("each container says that it is healthy, by mutual TLS with the service's own identity", async () => {
+  for (const { id } of [stack.issuer, stack.payment, stack.order]) {
+    const health = () => docker("inspect", "--format", "{{.State.Health.Status}}", id);
+    await expect.poll(health, { timeout: 60_000, interval: 500 }).toBe("healthy");
+  }
+  const records = await stack.payment.log();
+  expect(records).toContainEqual(
+    expect.objectContaining({
+      log: "decision",
+      method: "/grpc.health.v1.Health/Check",
+      outcome: "allowed",
+      peer: "spiffe://production.internal/payment-service",
+    }),
+  );
+});

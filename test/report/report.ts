@@ -76,13 +76,14 @@ export function countStates(report: Report): ReadonlyMap<RowReport["state"], num
 }
 
 function reportRow(row: Row, driver: Report["driver"], tests: readonly ScenarioResult[]): RowReport {
-  const { id, attack, expected, defences } = row;
+  const { id, attack, defences } = row;
+  const expected = [...row.expected, ...(driver === "containers" ? (row.alsoInContainers ?? []) : [])];
   const seen = tests.flatMap(({ observations }) => observations);
   const observed = new Set(
     seen.filter((each) => each.expected !== "OK" || expected.includes("OK")).map((each) => each.observed),
   );
   const durationMs = tests.reduce((sum, test) => sum + test.durationMs, 0);
-  const state = stateOf(row, driver, tests, observed);
+  const state = stateOf({ ...row, expected }, driver, tests, observed);
   return { id, attack, expected, threats: threatsOf(id), defences, state, observed: [...observed], durationMs, tests };
 }
 

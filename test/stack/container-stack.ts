@@ -20,6 +20,8 @@ import { type ServiceName, type Stack, serviceNames } from "./stack.ts";
 export interface ContainerStack extends Stack {
   /** The network's name. */
   readonly network: string;
+  /** The one container that stands on another network too. */
+  readonly gatewayId: string;
   readonly issuer: ServiceContainer;
   readonly payment: ServiceContainer;
   readonly order: ServiceContainer;
@@ -165,6 +167,7 @@ export async function startContainers(options: ContainerStackOptions = {}): Prom
     driver: "containers",
     ...services,
     network,
+    gatewayId: gateway.id,
     relays,
     async publish() {
       await Promise.all(copies.map((each) => each.publish()));

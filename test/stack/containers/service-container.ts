@@ -10,7 +10,7 @@ import { HardenedContainer, type HardenedContainerOptions } from "./hardened-con
 /** A service in its container. */
 export interface ServiceContainer extends StackService, AsyncDisposable {
   readonly id: string;
-  /** Evaluates an expression of JavaScript in the container, as its user, and returns the value. */
+  /** Evaluates an expression of JavaScript, which may wait, in the container, as its user, and returns the value. */
   evaluate(expression: string): Promise<unknown>;
 }
 
@@ -52,8 +52,8 @@ export async function startServiceContainer(options: ServiceContainerOptions): P
   };
   const timesListening = async () => (await log()).filter(({ msg }) => msg === "listening").length;
   const evaluate = async (expression: string) => {
-    const printed = await docker("exec", id, "node", "--print", `JSON.stringify(${expression})`);
-    return JSON.parse(printed) as unknown;
+    const program = `Promise.resolve((async () => ${expression})()).then((value) => console.log(JSON.stringify(value)))`;
+    return JSON.parse(await docker("exec", id, "node", "--input-type=commonjs", "--eval", program)) as unknown;
   };
 
   return {

@@ -1,0 +1,89 @@
+// What only a network and its engine can show: cuts, limits of resources, and other hosts.
+import { OrderService, OrderState } from "@zero-trust/proto/order/v1";
+import { beforeAll, expect, test } from "vitest";
+import { callOn } from "../attacks/call.ts";
+import { bearerOf, newOrder } from "../attacks/credentials.ts";
+import { placedOrder } from "../attacks/placed-order.ts";
+import { type ContainerStack, startContainers } from "../stack/container-stack.ts";
+import { docker } from "../stack/containers/docker.ts";
+
+const { createOrder, getOrder, watchOrder } = OrderService.method;
+
+let stack: ContainerStack;
+beforeAll(async () => {
+  stack = await startContainers();
+  return () => stack[Symbol.asyncDispose]();
+});
+
+test("an order that is placed while payment is cut off from the network is paid when it is back, and charged once", async () => {
+  const before = await stack.effects();
+  const metadata = await bearerOf(stack, "storefront", "order", ["read:orders", "write:orders"]);
+  const { network, payment } = stack;
+  const alias = "payment-service.production.internal";
+  await docker("network", "disconnect", network, payment.id);
+  const placed = await callOn(stack, createOrder, { as: "storefront", metadata, message: newOrder() });
+  expect(placed.status).toBe("OK");
+  const orderId = placed.messages[0]?.order?.orderId ?? "";
+  const read = await callOn(stack, getOrder, { as: "storefront", metadata, message: { orderId } });
+  expect(read.messages[0]?.order?.state).toBe(OrderState.PENDING);
+  await docker("network", "connect", "--alias", alias, network, payment.id);
+  const watched = await callOn(stack, watchOrder, {
+    as: "storefront",
+    metadata,
+    message: { orderId },
+    timeoutMs: 90_000,
+  });
+  expect(watched.messages.at(-1)?.order?.state).toBe(OrderState.PAID);
+  expect(await stack.effects()).toMatchObject({ orders: before.orders + 1, charges: before.charges + 1, ledgerSum: 0 });
+});
+
+test("a service that is stopped for a while goes on where it was", async () => {
+  const started = await stack.payment.startedAs();
+  await stack.payment.pause();
+  const metadata = await bearerOf(stack, "storefront", "order", ["read:orders", "write:orders"]);
+  const placed = await callOn(stack, createOrder, { as: "storefront", metadata, message: newOrder() });
+  expect(placed.status).toBe("OK");
+  await stack.payment.resume();
+  const message = { orderId: placed.messages[0]?.order?.orderId ?? "" };
+  const watched = await callOn(stack, watchOrder, { as: "storefront", metadata, message, timeoutMs: 90_000 });
+  expect(watched.messages.at(-1)?.order?.state).toBe(OrderState.PAID);
+  expect(await stack.payment.startedAs()).toBe(started);
+});
+
+test("a flood of large metadata and messages does not fill a container of 192 MB", async () => {
+  const { order } = stack;
+  const limit = 192 * 1024 * 1024;
+  await docker("update", "--memory", String(limit), "--memory-swap", String(limit), order.id);
+  const started = await order.startedAs();
+  const flood = Array.from({ length: 400 }, (_, number) =>
+    callOn(stack, createOrder, {
+      as: "storefront",
+      metadata: { authorization: `Bearer ${"x".repeat(7_000)}`, [`x-${number}`]: "y".repeat(7_000) },
+      bytes: [Buffer.alloc(60 * 1024, 1)],
+    }),
+  );
+  const refused = new Set((await Promise.all(flood)).map(({ status }) => status.split(" ")[0]));
+  expect([...refused]).not.toContain("OK");
+  expect(await order.startedAs()).toBe(started);
+  expect(await docker("inspect", "--format", "{{.State.OOMKilled}}", order.id)).toBe("false");
+  const { orderId } = await placedOrder(stack);
+  expect(orderId).toMatch(/^ord_/);
+});
+
+test("the services reach each other, and no other host", async () => {
+  const connects = (host: string, port: number) =>
+    stack.payment.evaluate(
+      `await new Promise((resolve) => {
+        const socket = require("node:net").connect({ host: "${host}", port: ${port} });
+        socket.setTimeout(3000, () => resolve("no answer"));
+        socket.on("connect", () => resolve("connected")).on("error", (error) => resolve(error.code));
+      })`,
+    );
+  expect(await connects("issuer.production.internal", 50_051)).toBe("connected");
+  // The gateway stands on the engine's own network, too, where it listens.
+  const [address = ""] = (await docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", stack.gatewayId)).split(
+    "\n",
+  );
+  expect(address).toMatch(/^\d+\.\d+\.\d+\.\d+$/);
+  expect(await connects(address, 7_001)).not.toBe("connected");
+});
