@@ -110,4 +110,22 @@ export const clientMutants: readonly Mutant[] = [
     replace: "super.sendStatus(status);",
     tests: [`${src}/endable-call.test.ts`],
   },
+  {
+    id: "token-for-each-call",
+    opens: "a thousand first calls are a thousand token requests",
+    file: "packages/auth/src/bearer/held-token.ts",
+    search: "    inFlight ??= fetchToken()",
+    replace: "    inFlight = fetchToken()",
+    tests: ["packages/auth/test/token-source.test.ts"],
+    named: "I9",
+  },
+  {
+    id: "refused-token-always-replaced",
+    opens: "a server that refuses every token makes its clients bury the issuer",
+    file: "packages/auth/src/bearer/held-token.ts",
+    search: "failure !== undefined || isAhead(nextRefusalMs, refusedAgainMs)) return false;",
+    replace: "failure !== undefined) return false;",
+    tests: ["packages/auth/test/refused-token.test.ts"],
+    named: "I10",
+  },
 ];

@@ -66,6 +66,8 @@ class GatewayContainer extends GenericContainer {
       .withWaitStrategy(Wait.forLogMessage("waiting"))
       .withExposedPorts(...published);
     this.hostConfig.ReadonlyRootfs = true;
+    // Its image is a service's, and it is none.
+    this.createOpts.Healthcheck = { Test: ["NONE"] };
     // Nobody but this machine is to reach what is attacked.
     this.hostConfig.PortBindings = Object.fromEntries(
       published.map((port) => [`${port}/tcp`, [{ HostIp: "127.0.0.1", HostPort: "0" }]]),

@@ -52,7 +52,7 @@ export async function startServiceContainer(options: ServiceContainerOptions): P
   };
   const timesListening = async () => (await log()).filter(({ msg }) => msg === "listening").length;
   const evaluate = async (expression: string) => {
-    const program = `Promise.resolve((async () => ${expression})()).then((value) => console.log(JSON.stringify(value)))`;
+    const program = `Promise.resolve((async () => ${expression})()).then((value) => console.log(JSON.stringify(value ?? null)))`;
     return JSON.parse(await docker("exec", id, "node", "--input-type=commonjs", "--eval", program)) as unknown;
   };
 

@@ -1,0 +1,101 @@
+// What our own clients do to the issuer, and without it.
+import { bearer, clientCredentials, connect, type TokenSource } from "@zero-trust/auth/client";
+import { channelsTo } from "@zero-trust/infra/callers";
+import { audiences, spiffeIdOf, type Workload } from "@zero-trust/infra/names";
+import { httpsAgent, identityFromDirectory } from "@zero-trust/mtls";
+import { OrderService } from "@zero-trust/proto/order/v1";
+import { createClient, RpcError } from "@zero-trust/rpc";
+import { afterAll, expect } from "vitest";
+import type { Stack } from "../stack/stack.ts";
+import { errorStatus } from "./error-status.ts";
+import { scenariosOn } from "./scenario.ts";
+import type { Trial } from "./trial.ts";
+
+const opened = new DisposableStack();
+afterAll(() => opened.dispose());
+const scenario = scenariosOn();
+
+/** Tokens for a service, by a clock of the test's, and a client of the order service that shows them. */
+function clientOf(stack: Stack, as: Workload, audience: "order" | "payment", now: () => number = Date.now) {
+  const identity = opened.adopt(identityFromDirectory(stack.deployment.tlsFolder(as)), (it) => it.close());
+  const agent = opened.adopt(httpsAgent({ identity, serverId: spiffeIdOf("issuer") }), (it) => it.destroy());
+  const scopes = audience === "order" ? ["read:orders"] : ["read:transactions"];
+  const tokenEndpoint = new URL(`https://127.0.0.1:${stack.issuer.port}/oauth/token`);
+  const asked = { tokenEndpoint, agent, clientId: as, audience: audiences[audience], scopes, now };
+  const tokens: TokenSource = clientCredentials(asked);
+  const channels = opened.adopt(channelsTo(stack, as, "order"), (them) => them.close());
+  return createClient(OrderService, connect({ channels, credentials: [bearer({ tokens })] }), { timeoutMs: 60_000 });
+}
+
+const statusOf = (call: Promise<unknown>): Promise<string> => call.then(() => "OK", errorStatus);
+
+/** How many requests the issuer and the order service have seen from now on. */
+async function requestsSince({ stack }: Trial) {
+  const [ofIssuer, ofOrder] = [await stack.issuer.log(), await stack.order.log()].map(({ length }) => length);
+  return async () => {
+    const tokens = (await stack.issuer.log()).slice(ofIssuer).filter(({ log }) => log === "token").length;
+    const calls = (await stack.order.log())
+      .slice(ofOrder)
+      .filter(({ method }) => method === "/order.v1.OrderService/ListOrders");
+    return { tokens, calls: calls.length };
+  };
+}
+
+scenario(
+  "I8",
+  "a token that is good is used while the issuer is down; without one the call fails, and nothing is sent",
+  async (trial) => {
+    let nowMs = Date.now();
+    const orders = clientOf(trial.stack, "storefront", "order", () => nowMs);
+    await orders.listOrders({});
+    trial.restarts("issuer");
+    await trial.stack.issuer.stop("SIGKILL");
+    const good = await statusOf(orders.listOrders({}));
+    trial.observe("the issuer is down, the token good", "served", good === "OK" ? "served" : good);
+    // Beyond the life of every token.
+    nowMs += 400_000;
+    const requests = await requestsSince(trial);
+    const failure = await orders.listOrders({}).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(RpcError);
+    expect((failure as RpcError).message).toMatch(/token endpoint 127\.0\.0\.1:\d+/);
+    const { calls } = await requests();
+    trial.observe(
+      "the issuer is down, the token expired",
+      "refused by the client",
+      calls === 0 ? "refused by the client" : `${calls} calls`,
+    );
+    await trial.stack.issuer.restart();
+    nowMs += 60_000;
+    await expect.poll(() => statusOf(orders.listOrders({})), { timeout: 60_000, interval: 500 }).toBe("OK");
+  },
+);
+
+scenario("I9", "a thousand first calls at once cost one token request", async (trial) => {
+  const orders = clientOf(trial.stack, "storefront", "order");
+  const requests = await requestsSince(trial);
+  const outcomes = await Promise.all(Array.from({ length: 1_000 }, () => statusOf(orders.listOrders({}))));
+  expect(new Set(outcomes)).toEqual(new Set(["OK"]));
+  await expect.poll(requests, { timeout: 20_000 }).toEqual({ tokens: 1, calls: 1_000 });
+  trial.observe("1 000 first calls, 1 token request", "served", "served");
+});
+
+scenario(
+  "I10",
+  "a server that refuses every fresh token is asked twice, and the issuer is not asked again and again",
+  async (trial) => {
+    // Tokens for payment are no good to order, however fresh.
+    const orders = clientOf(trial.stack, "order-service", "payment");
+    const requests = await requestsSince(trial);
+    trial.observe(
+      "every token is refused",
+      "UNAUTHENTICATED CREDENTIAL_INVALID",
+      await statusOf(orders.listOrders({})),
+    );
+    await expect.poll(requests, { timeout: 20_000 }).toEqual({ tokens: 2, calls: 2 });
+    const outcomes = await Promise.all(Array.from({ length: 100 }, () => statusOf(orders.listOrders({}))));
+    expect(new Set(outcomes)).toEqual(new Set(["UNAUTHENTICATED CREDENTIAL_INVALID"]));
+    await expect.poll(requests, { timeout: 20_000 }).toEqual({ tokens: 2, calls: 102 });
+    const right = clientOf(trial.stack, "storefront", "order");
+    trial.observe("tokens for order", "OK", await statusOf(right.listOrders({})));
+  },
+);
