@@ -75,8 +75,9 @@ test("the services reach each other, and no other host", async () => {
     stack.payment.evaluate(
       `await new Promise((resolve) => {
         const socket = require("node:net").connect({ host: "${host}", port: ${port} });
-        socket.setTimeout(3000, () => resolve("no answer"));
-        socket.on("connect", () => resolve("connected")).on("error", (error) => resolve(error.code));
+        const say = (what) => resolve(what, socket.destroy());
+        socket.setTimeout(3000, () => say("no answer"));
+        socket.on("connect", () => say("connected")).on("error", (error) => say(error.code));
       })`,
     );
   expect(await connects("issuer.production.internal", 50_051)).toBe("connected");
