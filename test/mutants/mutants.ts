@@ -6,6 +6,7 @@ import { doorMutants } from "./door-mutants.ts";
 import { hmacMutants } from "./hmac-mutants.ts";
 import { issuerMutants } from "./issuer-mutants.ts";
 import { keyMutants } from "./key-mutants.ts";
+import { keyServerMutants } from "./key-server-mutants.ts";
 import { mtlsMutants } from "./mtls-mutants.ts";
 import type { Mutant } from "./mutant.ts";
 
@@ -20,4 +21,5 @@ export const mutants: readonly Mutant[] = [
   ...hmacMutants,
   ...clientMutants,
   ...issuerMutants,
+  ...keyServerMutants,
 ];

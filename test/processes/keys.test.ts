@@ -150,20 +150,6 @@ test("B22: a token that its client takes back is refused within the stated time,
   expect(await outcomeOf(another.listOrders({}))).toBe("OK");
 });
 
-test("I6: tokens of a key that the issuer has withdrawn are refused; those of the next key are served", async () => {
-  const keys = file("issuer/signing-jwks.json");
-  const token = await tokensOf(stack, "partner", "order", ["read:orders"]).token();
-  const [, header = ""] = /^([^.]+)\./.exec(token) ?? [];
-  const { kid } = JSON.parse(Buffer.from(header, "base64url").toString()) as { readonly kid: string };
-  const partner = partnerWith(fixedToken(token));
-  expect(await outcomeOf(partner.listOrders({}))).toBe("OK");
-  await zt(`rotate issuer --file ${keys}`);
-  await zt(`revoke issuer ${kid} --file ${keys}`);
-  expect(await changed(() => partner.listOrders({}), "OK")).toBe(refused);
-  const another = partnerWith(tokensOf(stack, "partner", "order", ["read:orders"]));
-  expect(await outcomeOf(another.listOrders({}))).toBe("OK");
-});
-
 test("a client that is revoked gets no token, and the tokens that it has are refused", async () => {
   const tokens = tokensOf(stack, "partner", "order", ["read:orders"]);
   const partner = partnerWith(fixedToken(await tokens.token()));
