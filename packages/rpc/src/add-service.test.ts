@@ -1,4 +1,6 @@
-import { type Metadata, Server, status } from "@grpc/grpc-js";
+import { EventEmitter } from "node:events";
+import { setTimeout as wait } from "node:timers/promises";
+import { type handleUnaryCall, Metadata, Server, status } from "@grpc/grpc-js";
 import { PingService, pingHandlers } from "@zero-trust/testkit";
 import { expect, test } from "vitest";
 import { collect, sendBytes, startPing } from "../test/ping-server.ts";
@@ -107,6 +109,25 @@ test("answers INTERNAL, and reports why, if the metadata of an answer is too lar
   await expect(server.client.ping({})).rejects.toMatchObject({ code: status.INTERNAL, message: "" });
   await expect(collect(server.client.pingMany({}))).rejects.toMatchObject({ code: status.INTERNAL, message: "" });
   expect(server.errors).toMatchObject([{ name: "RangeError" }, { name: "RangeError" }]);
+});
+
+// On a busy server the handler may hear of it before the limit has answered, so it is called here without one.
+test("answers DEADLINE_EXCEEDED for a handler whose waiting the deadline has cut short", async () => {
+  const added: Record<string, handleUnaryCall<Buffer, Buffer>> = {};
+  const server = { addService: (_: unknown, methods: object) => Object.assign(added, methods) };
+  const errors: unknown[] = [];
+  const handlers = {
+    ...pingHandlers<Metadata>(),
+    ping: (_: unknown, { signal }: { readonly signal: AbortSignal }) => wait(60_000, {}, { signal }),
+  };
+  addService(server as never, PingService, handlers, { onError: (error) => errors.push(error) });
+  const deadlineMs = Date.now() + 10;
+  const call = { metadata: new Metadata(), cancelled: false, request: Buffer.alloc(0), getDeadline: () => deadlineMs };
+  const answer = await new Promise((resolve) => {
+    added["Ping"]?.(Object.assign(new EventEmitter(), call) as never, resolve);
+  });
+  expect(answer).toMatchObject({ code: status.DEADLINE_EXCEEDED, details: "The deadline has passed." });
+  expect(errors).toEqual([]);
 });
 
 function fail(): never {

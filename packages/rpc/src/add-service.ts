@@ -82,7 +82,8 @@ function handleCall(method: DescMethod, handlers: object, options: AddServiceOpt
       handler: handler.bind(handlers) as H,
       report,
       failed: (error, context) => {
-        const chosen = statusOf(error);
+        // What its own waiting rejects with once the call is over says nothing; why it is over does, to a caller who still waits.
+        const chosen = statusOf(isNews(error, context) ? error : context.signal.reason);
         const untold = chosen === undefined ? error : chosen.problem;
         if (untold !== undefined || chosen === undefined) report(untold, context);
         return chosen?.status ?? { code: status.INTERNAL, details: "" };

@@ -15,8 +15,8 @@ export interface CallLimitsOptions {
   /** How long a call of any other kind may take, in milliseconds; as long as its caller likes if not given. */
   readonly streamMs?: number;
   /**
-   * Is given what another interceptor threw into grpc-js, where it would have ended the process; see `callLimits`. What it
-   * throws itself, or rejects with, is ignored.
+   * Is given what another interceptor threw into grpc-js, where it would have ended the process, and what a handler did that
+   * has answered twice; see `callLimits`. What it throws itself, or rejects with, is ignored.
    */
   readonly onError?: (error: unknown, method: string) => void;
 }
@@ -35,7 +35,8 @@ const defaultUnaryMs = 30_000;
  * one, the end of the request has as long again. A handler that reads late, or has sent something first, is not waiting for its caller, and
  * its stream goes on.
  *
- * An interceptor behind this one that throws ends its call with INTERNAL and no text; the texts with which grpc-js itself
+ * An interceptor behind this one that throws ends its call with INTERNAL and no text, and so does a handler of grpc-js that
+ * answers twice where one answer is meant; the texts with which grpc-js itself
  * ends calls, some of which quote the caller, are replaced by fixed sentences. Throws a TypeError for a limit that is none.
  *
  * @example
@@ -53,7 +54,7 @@ export function callLimits(options: CallLimitsOptions = {}): ServerInterceptor {
   return function limitCall({ path, requestStream, responseStream }, call) {
     const callMs = requestStream || responseStream ? streamMs : unaryMs;
     const report = (error: unknown): void => void tell(() => options.onError?.(error, path));
-    return new LimitedCall(call, { requestStream, firstMessageMs, callMs, report });
+    return new LimitedCall(call, { requestStream, responseStream, firstMessageMs, callMs, report });
   };
 }
 
@@ -64,6 +65,7 @@ function checkLimit(name: string, ms: number): number {
 
 interface Limits {
   readonly requestStream: boolean;
+  readonly responseStream: boolean;
   readonly firstMessageMs: number;
   /** May be Infinity. */
   readonly callMs: number;
@@ -84,6 +86,7 @@ class LimitedCall extends ServerInterceptingCall {
   #listener: Listener | undefined;
   #state: "open" | "answered" | "ended" = "open";
   #firstRead: "to come" | "waited for" | "over" = "to come";
+  #hasAnswer = false;
 
   constructor(call: WireCall, limits: Limits) {
     super(call);
@@ -133,6 +136,12 @@ class LimitedCall extends ServerInterceptingCall {
 
   override sendMessage(message: unknown, callback: () => void): void {
     if (this.#state === "ended") return;
+    // A client of grpc-js that gets two answers to one request waits until its deadline.
+    if (this.#hasAnswer && !this.#limits.responseStream) {
+      this.#fail(new Error("A handler has answered twice."));
+      return;
+    }
+    this.#hasAnswer = true;
     this.#hasSpoken();
     this.#call.sendMessage(message, () => this.#guard(callback));
   }
@@ -174,9 +183,13 @@ class LimitedCall extends ServerInterceptingCall {
     try {
       run();
     } catch (error) {
-      if (this.#state !== "ended") this.#end({ code: status.INTERNAL, details: "" });
-      this.#limits.report(error);
+      this.#fail(error);
     }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#state !== "ended") this.#end({ code: status.INTERNAL, details: "" });
+    this.#limits.report(error);
   }
 
   /** A server that speaks first, or gives up a stream of requests, does not wait for what it has not read. */

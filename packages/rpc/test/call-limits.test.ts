@@ -403,6 +403,41 @@ describe("an interceptor behind the limits that throws", () => {
   );
 });
 
+describe("a handler of grpc-js that answers twice", () => {
+  type Answer = (error: null, message: Buffer) => void;
+
+  test.each([
+    ["at once", status.INTERNAL, (answer: Answer) => answer(null, Buffer.of())],
+    // The first answer is with the caller by then.
+    ["later", status.OK, (answer: Answer) => void setTimeout(20).then(() => answer(null, Buffer.of()))],
+  ])("ends its call alone, and is reported (%s)", async (_when, code, again) => {
+    const errors: unknown[] = [];
+    const interceptors = [callLimits({ onError: (error) => errors.push(error) })];
+    await using server = await startPing({}, { server: { interceptors } });
+    const twice = (_: unknown, answer: Answer) => {
+      answer(null, Buffer.of());
+      again(answer);
+    };
+    const asIs = (bytes: Buffer) => bytes;
+    server.register("/test.Twice/Answer", twice, asIs, asIs, "unary");
+    const answered = () =>
+      new Promise((resolve) => {
+        server.raw.makeUnaryRequest(
+          "/test.Twice/Answer",
+          asIs,
+          asIs,
+          Buffer.of(),
+          { deadline: Date.now() + 5_000 },
+          (error) => resolve([error?.code ?? status.OK, error?.details ?? ""]),
+        );
+      });
+    expect(await answered()).toEqual([code, ""]);
+    expect(await answered()).toEqual([code, ""]);
+    await vi.waitFor(() => expect(errors).toEqual(Array(2).fill(new Error("A handler has answered twice."))));
+    expect(await server.client.ping({ text: "next" })).toMatchObject({ text: "next" });
+  });
+});
+
 test.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31])("refuses %s as a limit", (ms) => {
   expect(() => callLimits({ firstMessageMs: ms })).toThrow(TypeError);
   expect(() => callLimits({ unaryMs: ms })).toThrow(TypeError);

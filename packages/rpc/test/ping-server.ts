@@ -23,6 +23,8 @@ export interface PingServer extends AsyncDisposable {
   readonly raw: GrpcClient;
   /** What handlers threw that callers may not see. */
   readonly errors: unknown[];
+  /** Adds a method as grpc-js takes it. */
+  readonly register: Server["register"];
   /** Cuts all connections. */
   readonly forceShutdown: () => void;
 }
@@ -73,6 +75,7 @@ export async function startPing(
     client: createClient(PingService, { channel: () => channel }),
     raw: new GrpcClient("", credentials.createInsecure(), { channelOverride: channel }),
     errors,
+    register: server.register.bind(server),
     forceShutdown: () => server.forceShutdown(),
     async [Symbol.asyncDispose](): Promise<void> {
       channel.close();

@@ -2,6 +2,15 @@ import { once } from "node:events";
 import { type ClientHttp2Session, connect, constants as http2 } from "node:http2";
 import { type AddressInfo, connect as connectTcp, createServer } from "node:net";
 import * as grpc from "@grpc/grpc-js";
+import {
+  attacker,
+  callFields,
+  dataFrame,
+  grpcMessage,
+  headerBlock,
+  headersFrame,
+  headersFrames,
+} from "@zero-trust/testkit";
 import { afterEach, expect, test, vi } from "vitest";
 import { assertKnownGrpcJs, coverGaps } from "./grpc-js-internals.ts";
 
@@ -127,6 +136,22 @@ test("refuses metadata beyond the limit in bytes and in entries, and takes the n
   expect((await call("/known.Service/Known", many)).code).not.toBe(grpc.status.OK);
   expect(seen).toEqual([]);
   expect((await call("/known.Service/Known")).code).toBe(grpc.status.OK);
+});
+
+test("refuses it too from a caller who never acknowledges the limit", async () => {
+  const { port, seen } = await start(true);
+  await using caller = attacker({ host: "127.0.0.1", port });
+  const wire = await caller.plaintextWire({ acknowledges: false });
+  const large = callFields("/known.Service/Known", [
+    ["x-one", "a".repeat(limits.maxMetadataBytes / 2)],
+    ["x-two", "a".repeat(limits.maxMetadataBytes / 2)],
+  ]);
+  await wire.send(
+    ...headersFrames(1, headerBlock(large)),
+    dataFrame(1, grpcMessage(Buffer.from("x")), { endStream: true }),
+  );
+  await wire.until(() => wire.endOf(1) !== undefined);
+  expect(seen).toEqual([]);
 });
 
 test("takes metadata of that size where it is not bounded", async () => {
@@ -258,6 +283,19 @@ test("a client of grpc-js that is refused in the middle of its upload learns why
       }),
   );
   expect(new Set(await Promise.all(codes))).toEqual(new Set([grpc.status.UNAUTHENTICATED]));
+});
+
+test("a caller that goes on sending for streams that are closed loses its connection", async () => {
+  const { port } = await start(true);
+  await using caller = attacker({ host: "127.0.0.1", port });
+  const wire = await caller.plaintextWire();
+  const refused = callFields("/known.Service/Known", [["test-refuse", "1"]]);
+  await wire.send(headersFrame(1, headerBlock(refused)));
+  await wire.until(() => wire.endOf(1) !== undefined);
+  const enoughMs = performance.now() + 10_000;
+  const more = () => wire.upload(1, Buffer.alloc(megabytes), { ignoreStreamWindow: true });
+  while (performance.now() < enoughMs && (await more()));
+  expect(wire.alive).toBe(false);
 });
 
 test("is still needed: grpc-js alone goes on taking what a refused caller sends", async () => {

@@ -244,7 +244,7 @@ function createServer(options: ServeOptions, policies: readonly ServicePolicy[])
     }),
     // From the wire inwards.
     interceptors: [
-      callLimits(limits),
+      callLimits({ onError: (err, method) => options.log.error({ err, method }, "call failed"), ...limits }),
       protect({
         ...options.protect,
         policies: [...policies],
