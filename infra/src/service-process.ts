@@ -13,6 +13,8 @@ export interface ServiceProcess {
   readonly pid: number;
   /** What it has logged so far, over all its starts. */
   readonly log: readonly LogRecord[];
+  /** Every line that it has written so far, to standard output and standard error, as it is. */
+  readonly said: readonly string[];
   /** Asks it to stop (SIGTERM), or ends it at once (SIGKILL), also while it is starting, and waits until it is gone. */
   stop(signal?: "SIGTERM" | "SIGKILL"): Promise<void>;
   /** Starts it again where it was, after it has been stopped. */
@@ -35,21 +37,29 @@ export async function startService(
   service: string,
   environment: Readonly<Record<string, string>>,
 ): Promise<ServiceProcess> {
+  const said: string[] = [];
   const log: LogRecord[] = [];
-  let current = launch(service, environment, log);
+  let current = launch(service, environment, { log, said });
   const port = await current.listening;
   return {
     port,
     log,
+    said,
     get pid() {
       return current.child.pid ?? 0;
     },
     stop: (signal = "SIGTERM") => end(current.child, signal),
     async restart() {
-      current = launch(service, { ...environment, ZT_PORT: String(port) }, log);
+      current = launch(service, { ...environment, ZT_PORT: String(port) }, { log, said });
       await current.listening;
     },
   };
+}
+
+/** What a service has written: the records of its log, and every line as it is. */
+interface Written {
+  readonly log: LogRecord[];
+  readonly said: string[];
 }
 
 /** A process that has been started, and where it listens as soon as it does. */
@@ -58,7 +68,7 @@ interface Launched {
   readonly listening: Promise<number>;
 }
 
-function launch(service: string, environment: Readonly<Record<string, string>>, log: LogRecord[]): Launched {
+function launch(service: string, environment: Readonly<Record<string, string>>, { log, said }: Written): Launched {
   const main = fileURLToPath(new URL(`../../services/${service}/src/main.ts`, import.meta.url));
   const child = spawn(process.execPath, ["--conditions=source", main], {
     env: { PATH: process.env["PATH"], ...environment },
@@ -71,14 +81,18 @@ function launch(service: string, environment: Readonly<Record<string, string>>, 
   process.prependOnceListener("exit", kill);
   child.once("exit", () => process.off("exit", kill));
   const listening = Promise.withResolvers<number>();
-  const said: string[] = [];
-  createInterface({ input: child.stderr }).on("line", (line) => said.push(line));
+  const lastWords: string[] = [];
+  createInterface({ input: child.stderr }).on("line", (line) => {
+    said.push(line);
+    lastWords.push(line);
+  });
   createInterface({ input: child.stdout }).on("line", (line) => {
+    said.push(line);
     const record = parseRecord(line);
     log.push(record);
     if (record["msg"] === "listening" && typeof record["port"] === "number") listening.resolve(record["port"]);
   });
-  child.once("close", () => listening.reject(new Error(`${service} did not start: ${said.join("\n")}`)));
+  child.once("close", () => listening.reject(new Error(`${service} did not start: ${lastWords.join("\n")}`)));
   const late = () => listening.reject(new Error(`${service} did not listen within ${startTimeoutMs} ms.`));
   const timer = setTimeout(late, startTimeoutMs);
   const ended = async (error: unknown) => {

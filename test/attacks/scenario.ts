@@ -2,7 +2,7 @@ import { afterAll, beforeAll, test } from "vitest";
 import { rowOf } from "../catalogue.ts";
 import { type Stack, serviceNames } from "../stack/stack.ts";
 import { startStack } from "../stack/start.ts";
-import type { Observation } from "./observation.ts";
+import { type Observation, type Observe, observeIn } from "./observation.ts";
 import { Trial } from "./trial.ts";
 
 /** How long one scenario may take, in milliseconds: a bound for what hangs. */
@@ -48,6 +48,17 @@ export function scenariosOn(
       await trial.livesOn(before, await starts(stack));
     });
   };
+}
+
+/** Makes a test of a row that needs no stack: what it needs, it starts itself, on this machine whatever the driver. */
+export function scenarioAlone(id: string, claim: string, run: (observe: Observe) => Promise<void>): void {
+  const row = rowOf(id);
+  test(`${id}: ${claim}`, { timeout: timeoutMs }, async ({ task }) => {
+    const observations: Observation[] = [];
+    task.meta.scenario = { id, driver: "processes", observations };
+    await run(observeIn(observations, row));
+    if (observations.length === 0) throw new Error(`${id} has observed nothing.`);
+  });
 }
 
 /** What tells each service's present start from another. */

@@ -6,7 +6,7 @@ import type { Expected, Row } from "../catalogue/row.ts";
 import type { Effects } from "../stack/relay/count-effects.ts";
 import type { ServiceName, Stack } from "../stack/stack.ts";
 import { type Call, callOn, type Outcome, openCallOn, type RunningCall } from "./call.ts";
-import type { Observation } from "./observation.ts";
+import { type Observation, type Observe, observeIn } from "./observation.ts";
 
 /** An attack that has to be refused. */
 export interface Denial {
@@ -28,14 +28,12 @@ const patience = { timeout: 20_000, interval: 20 };
 /** One run of a scenario: makes calls, and sees to it that each denial is one in every respect. */
 export class Trial {
   readonly stack: Stack;
-  readonly #row: Row;
-  readonly #observations: Observation[];
+  readonly observe: Observe;
   readonly #restarted = new Set<string>();
 
   constructor(stack: Stack, row: Row, observations: Observation[]) {
     this.stack = stack;
-    this.#row = row;
-    this.#observations = observations;
+    this.observe = observeIn(observations, row);
   }
 
   /** Makes a call as whoever, over a connection of its own. */
@@ -46,14 +44,6 @@ export class Trial {
   /** Begins one, and leaves it open. */
   open<M extends DescMethod>(method: M, call?: Call<M>): RunningCall<M> {
     return openCallOn(this.stack, method, call);
-  }
-
-  /** Notes for the report what was seen, which has to be what was expected; that has to be in the catalogue. */
-  observe(what: string, expected: Expected, observed: string): void {
-    const { id, expected: all, alsoInContainers = [] } = this.#row;
-    if (expected !== "OK") expect([...all, ...alsoInContainers], `the catalogue's row ${id}`).toContain(expected);
-    this.#observations.push({ what, expected, observed });
-    expect(observed, what).toBe(expected);
   }
 
   /**

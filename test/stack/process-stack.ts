@@ -1,11 +1,15 @@
 import { execFileSync, spawn } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ServiceProcess } from "@zero-trust/infra/service-process";
 import { newStackFolder, startStack } from "@zero-trust/infra/stack";
+import { forgetPeak, memoryIn } from "./process-status.ts";
 import { RelayProgram } from "./relay-program.ts";
-import type { Relay, ServiceName, Stack, StackService } from "./stack.ts";
+import type { Memory, Relay, ServiceName, Stack, StackService } from "./stack.ts";
+
+/** What services write beside what they are given. */
+const written = /\.sqlite(?:-wal|-shm)?$|\.jsonl|^api-key-uses\.json/;
 
 let started = 0;
 
@@ -54,16 +58,15 @@ function serviceOf(name: ServiceName, service: ServiceProcess, folder: string): 
   return {
     port: service.port,
     log: async () => [...service.log],
+    said: async () => [...service.said],
     startedAs: async () => (isAlive(service.pid) ? String(service.pid) : undefined),
     stop: (signal) => service.stop(signal),
     restart: () => service.restart(),
     pause: async () => void process.kill(service.pid, "SIGSTOP"),
     resume: async () => void process.kill(service.pid, "SIGCONT"),
-    async memory() {
-      return Number(execFileSync("ps", ["-o", "rss=", "-p", String(service.pid)], { encoding: "utf8" })) * 1024;
-    },
+    memory: async () => memoryOf(service.pid),
     async data() {
-      const names = readdirSync(join(folder, name)).filter((each) => /\.(?:sqlite(?:-wal|-shm)?|jsonl)$/.test(each));
+      const names = readdirSync(join(folder, name)).filter((each) => written.test(each));
       return new Map(names.map((each) => [each, readFileSync(join(folder, name, each))]));
     },
   };
@@ -75,4 +78,14 @@ function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+function memoryOf(pid: number): Memory {
+  if (existsSync(`/proc/${pid}/status`)) {
+    const memory = memoryIn(readFileSync(`/proc/${pid}/status`, "utf8"));
+    writeFileSync(`/proc/${pid}/clear_refs`, forgetPeak);
+    return memory;
+  }
+  const now = Number(execFileSync("ps", ["-o", "rss=", "-p", String(pid)], { encoding: "utf8" })) * 1024;
+  return { now, peak: now };
 }

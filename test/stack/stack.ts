@@ -6,12 +6,21 @@ import type { RelayMode, RelayState } from "./relay/protocol.ts";
 export type ServiceName = "issuer" | "payment" | "order";
 export const serviceNames: readonly ServiceName[] = ["issuer", "payment", "order"];
 
+/** Resident memory of a process, in bytes. */
+export interface Memory {
+  readonly now: number;
+  /** The most that it was since it was asked for last; no more than now where the system does not tell. */
+  readonly peak: number;
+}
+
 /** One service of a stack, as a process or in a container. */
 export interface StackService {
   /** Where it is reached from here, on 127.0.0.1; the same over all its starts. */
   readonly port: number;
   /** What it has logged, over all its starts. */
   log(): Promise<readonly LogRecord[]>;
+  /** Every line that it has written, over all its starts, to standard output and standard error, as it is. */
+  said(): Promise<readonly string[]>;
   /** What tells one start from another; undefined while it does not run. */
   startedAs(): Promise<string | undefined>;
   /** Asks it to stop (SIGTERM), or ends it at once (SIGKILL), and waits until it is gone. */
@@ -21,8 +30,7 @@ export interface StackService {
   /** Lets it do nothing at all, with its connections open, until it is resumed. */
   pause(): Promise<void>;
   resume(): Promise<void>;
-  /** Its resident memory, in bytes. */
-  memory(): Promise<number>;
+  memory(): Promise<Memory>;
   /** The files that it has written, databases and their write-ahead logs, by name. */
   data(): Promise<ReadonlyMap<string, Buffer>>;
 }

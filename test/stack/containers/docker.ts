@@ -16,3 +16,9 @@ export async function docker(...args: readonly string[]): Promise<string> {
   const { stdout } = await run("docker", args, { maxBuffer });
   return stdout.trimEnd();
 }
+
+/** The same, with what it printed to standard error behind that. */
+export async function dockerPrints(...args: readonly string[]): Promise<string> {
+  const { stdout, stderr } = await run("docker", args, { maxBuffer });
+  return `${stdout}${stderr}`.trimEnd();
+}

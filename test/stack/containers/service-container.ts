@@ -3,8 +3,9 @@ import { buffer, text } from "node:stream/consumers";
 import type { LogRecord } from "@zero-trust/infra/service-process";
 import { extract } from "tar-stream";
 import { Wait } from "testcontainers";
+import { forgetPeak, memoryIn } from "../process-status.ts";
 import type { StackService } from "../stack.ts";
-import { docker } from "./docker.ts";
+import { docker, dockerPrints } from "./docker.ts";
 import { HardenedContainer, type HardenedContainerOptions } from "./hardened-container.ts";
 
 /** A service in its container. */
@@ -60,6 +61,7 @@ export async function startServiceContainer(options: ServiceContainerOptions): P
     id,
     port: options.publishedPort,
     log,
+    said: async () => (await dockerPrints("logs", id)).split("\n"),
     evaluate,
     async startedAs() {
       const state = await docker("inspect", "--format", "{{.State.Running}} {{.State.StartedAt}}", id);
@@ -82,9 +84,10 @@ export async function startServiceContainer(options: ServiceContainerOptions): P
     pause: async () => void (await docker("pause", id)),
     resume: async () => void (await docker("unpause", id)),
     async memory() {
-      const status = await evaluate('require("node:fs").readFileSync("/proc/1/status", "utf8")');
-      const [, kibibytes] = /^VmRSS:\s+(\d+) kB$/m.exec(String(status)) ?? [];
-      return Number(kibibytes) * 1024;
+      const [status] = (await evaluate(
+        `[fs.readFileSync("/proc/1/status", "utf8"), fs.writeFileSync("/proc/1/clear_refs", "${forgetPeak}")]`,
+      )) as [string];
+      return memoryIn(status);
     },
     data: () => filesIn(id, options.data),
     [Symbol.asyncDispose]: async () => {

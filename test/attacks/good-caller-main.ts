@@ -1,8 +1,10 @@
-// A well-behaved client as a process of its own: it calls Ping, one call after the other over one channel, until it is ended.
+// A well-behaved client as a process of its own: it makes one small call after the other over one channel, until it is ended.
 import { setTimeout as wait } from "node:timers/promises";
+import { Metadata } from "@grpc/grpc-js";
 import { identityFromMemory, mutualTlsChannels } from "@zero-trust/mtls";
+import { OrderService } from "@zero-trust/proto/order/v1";
+import { PaymentService } from "@zero-trust/proto/payment/v1";
 import { createClient } from "@zero-trust/rpc";
-import { PingService } from "@zero-trust/testkit";
 import { answerParent, optionsOfParent } from "./asked-by-parent.ts";
 import type { GoodCallerOptions, Served } from "./good-caller.ts";
 
@@ -11,13 +13,21 @@ const patienceMs = 20_000;
 /** Between two calls. */
 const pauseMs = 5;
 
-const options = await optionsOfParent<GoodCallerOptions>();
+const { service, port, tls, metadata: credential } = await optionsOfParent<GoodCallerOptions>();
 const channels = mutualTlsChannels({
-  identity: identityFromMemory(options.tls),
-  target: `127.0.0.1:${options.port}`,
-  serverId: "spiffe://production.internal/ping",
+  identity: identityFromMemory(tls),
+  target: `127.0.0.1:${port}`,
+  serverId: `spiffe://production.internal/${service}-service`,
 });
-const client = createClient(PingService, channels, { timeoutMs: patienceMs });
+const metadata = new Metadata();
+for (const [key, value] of Object.entries(credential)) metadata.set(key, value);
+const options = { metadata, timeoutMs: patienceMs };
+const orders = createClient(OrderService, channels);
+const payments = createClient(PaymentService, channels);
+const call = () =>
+  service === "order"
+    ? orders.listOrders({ pageSize: 1 }, options)
+    : payments.listTransactions({ pageSize: 1 }, options);
 
 let served = { calls: 0, failures: [] as string[], slowestMs: 0 };
 answerParent(function sinceLastAsked(): Served {
@@ -26,11 +36,10 @@ answerParent(function sinceLastAsked(): Served {
   return figures;
 });
 
-for (let number = 0; ; number += 1) {
+for (;;) {
   const startedMs = performance.now();
-  const text = `good ${number}`;
-  const failure = await client.ping({ text }).then(
-    (answer) => (answer.text === text ? undefined : `was answered “${answer.text}”`),
+  const failure = await call().then(
+    () => undefined,
     (error: unknown) => String(error),
   );
   if (failure !== undefined) served.failures.push(failure);

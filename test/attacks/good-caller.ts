@@ -1,10 +1,16 @@
 import type { TlsMaterial } from "@zero-trust/mtls";
+import type { Stack } from "../stack/stack.ts";
 import { startChildProgram } from "./child-program.ts";
+import { apiKeyOf, bearerOf } from "./credentials.ts";
+import { shownBy } from "./showing.ts";
 
 /** What a good caller is told at its start. */
 export interface GoodCallerOptions {
+  readonly service: "order" | "payment";
   readonly port: number;
   readonly tls: TlsMaterial;
+  /** Its credential, as it goes over the wire. */
+  readonly metadata: Readonly<Record<string, string>>;
 }
 
 /** How a good caller fared since it was asked last. */
@@ -21,7 +27,15 @@ export interface GoodCaller extends AsyncDisposable {
   served(): Promise<Served>;
 }
 
-export async function startGoodCaller(options: GoodCallerOptions): Promise<GoodCaller> {
+/** Starts one: reporting reads the ledger of payment, or partner its own orders. */
+export async function startGoodCaller(stack: Stack, service: "order" | "payment"): Promise<GoodCaller> {
+  const [workload, metadata] =
+    service === "payment"
+      ? (["reporting", apiKeyOf(stack)] as const)
+      : (["partner", await bearerOf(stack, "partner", "order", ["read:orders"])] as const);
+  const shown = shownBy(stack, workload) as Omit<TlsMaterial, "ca">;
+  const tls = { ...shown, ...stack.deployment.ca };
+  const options: GoodCallerOptions = { service, port: stack[service].port, tls, metadata };
   const child = await startChildProgram("good-caller-main.ts", options);
   return {
     served: async () => (await child.ask()) as Served,
