@@ -1,6 +1,6 @@
 import type { Group } from "./row.ts";
 
-/** . */
+/** Tokens of the issuer, and what looks like one. */
 export const bearerTokens: Group = {
   id: "B",
   title: "Bearer tokens",
@@ -142,16 +142,24 @@ export const bearerTokens: Group = {
       attack: "flood of distinct garbage tokens",
       expected: ["survives"],
       threats: [],
-      defences: [],
-      mutants: [],
+      defences: [
+        "packages/auth/src/bearer/server.ts",
+        "packages/auth/src/bearer/polled-document.ts",
+        "packages/auth/src/bearer/signature-cache.ts",
+      ],
+      mutants: ["asked-for-every-unknown-key"],
     },
     {
       id: "B18",
       attack: "expires while a stream is open",
       expected: ["UNAUTHENTICATED CREDENTIAL_EXPIRED"],
       threats: [],
-      defences: [],
-      mutants: [],
+      defences: [
+        "packages/auth/src/bearer/server.ts",
+        "packages/auth/src/open-calls.ts",
+        "packages/auth/src/running-call.ts",
+      ],
+      mutants: ["token-not-judged-again"],
     },
     {
       id: "B19",
@@ -167,24 +175,24 @@ export const bearerTokens: Group = {
         "token request: unknown scope, scope or audience the client may not have, wrong secret, wrong certificate",
       expected: ["refused by the issuer"],
       threats: [],
-      defences: [],
-      mutants: [],
+      defences: ["services/issuer/src/provider.ts", "services/issuer/src/client-adapter.ts"],
+      mutants: ["issuer-scope", "issuer-audience", "issuer-secret", "issuer-client-of-another-workload"],
     },
     {
       id: "B21",
       attack: "another client's order or payment by id; order-service naming another client than the order's",
       expected: ["NOT_FOUND"],
       threats: [],
-      defences: [],
-      mutants: [],
+      defences: ["services/order/src/store.ts", "services/payment/src/store.ts"],
+      mutants: ["order-of-another-client", "payment-of-another-client", "payment-for-another-client"],
     },
     {
       id: "B22",
       attack: "token revoked, verified before and cached",
-      expected: ["UNAUTHENTICATED CREDENTIAL_INVALID"],
+      expected: ["UNAUTHENTICATED CREDENTIAL_INVALID", "refused by the issuer"],
       threats: [],
-      defences: [],
-      mutants: [],
+      defences: ["packages/auth/src/bearer/token-revocations.ts", "services/issuer/src/denylist.ts"],
+      mutants: ["token-revocation", "client-revocation"],
       due: "fleet",
     },
   ],

@@ -5,6 +5,7 @@ const server = `${src}/server.ts`;
 const claims = `${src}/token-claims.ts`;
 const format = `${src}/token-format.ts`;
 const jwks = `${src}/jwks.ts`;
+const signature = `${src}/token-signature.ts`;
 const serverTests = [`${src}/server.test.ts`];
 const formatTests = [`${src}/token-format.test.ts`];
 const algorithmTests = [`${src}/algorithms.test.ts`];
@@ -243,7 +244,7 @@ export const bearerMutants: readonly Mutant[] = [
     replace: `algorithms.find((allowed) => allowed === header["alg"] || /^none$/i.test(String(header["alg"])));`,
     also: [
       {
-        file: server,
+        file: signature,
         search: "const { payload } = await compactVerify(token, key.key, { algorithms: [alg] });",
         replace: `const payload = Buffer.from(token.split(".")[1] ?? "", "base64url");`,
       },
@@ -258,14 +259,18 @@ export const bearerMutants: readonly Mutant[] = [
     replace: `const alg = header["alg"] as TokenAlgorithm | undefined;`,
     also: [
       {
-        file: server,
-        search: `import { compactVerify, errors } from "jose";`,
-        replace: `import { compactVerify, errors, exportSPKI } from "jose";`,
+        file: signature,
+        search: `import { compactVerify } from "jose";`,
+        replace: `import { compactVerify, exportSPKI } from "jose";`,
       },
-      { file: server, search: "await keys.find(kid, alg);", replace: `await keys.find(kid, "ES256");` },
-      { file: server, search: "if (key.kid !== kid || key.alg !== alg) throw", replace: "if (key.kid !== kid) throw" },
+      { file: signature, search: "await keys.find(kid, alg);", replace: `await keys.find(kid, "ES256");` },
       {
-        file: server,
+        file: signature,
+        search: "if (key.kid !== kid || key.alg !== alg) throw",
+        replace: "if (key.kid !== kid) throw",
+      },
+      {
+        file: signature,
         search: "compactVerify(token, key.key, { algorithms: [alg] });",
         replace: `compactVerify(
       token,
@@ -283,7 +288,11 @@ export const bearerMutants: readonly Mutant[] = [
     search: "const known = document.current()?.keys.get(name);",
     replace: "const known = document.current()?.keys.get(name) ?? document.current()?.keys.values().next().value;",
     also: [
-      { file: server, search: "if (key.kid !== kid || key.alg !== alg) throw", replace: "if (key.alg !== alg) throw" },
+      {
+        file: signature,
+        search: "if (key.kid !== kid || key.alg !== alg) throw",
+        replace: "if (key.alg !== alg) throw",
+      },
     ],
     tests: ["packages/auth/test/jwks.test.ts"],
     named: "asks once for a thousand unknown kids",
@@ -301,18 +310,17 @@ export const bearerMutants: readonly Mutant[] = [
         replace: `return { alg, kid, jwk: header["jwk"] } as TokenHeader;`,
       },
       {
-        file: server,
-        search: `import { compactVerify, errors } from "jose";`,
-        replace: `import { compactVerify, errors, importJWK } from "jose";`,
+        file: signature,
+        search: `import { compactVerify } from "jose";`,
+        replace: `import { compactVerify, importJWK } from "jose";`,
       },
       {
-        file: server,
-        search: "const { alg, kid } = headerOf(token, algorithms);",
-        replace:
-          "const { alg, kid, jwk } = headerOf(token, algorithms) as ReturnType<typeof headerOf> & { jwk?: object };",
+        file: signature,
+        search: "{ alg, kid }: TokenHeader,",
+        replace: "{ alg, kid, jwk }: TokenHeader & { jwk?: object },",
       },
       {
-        file: server,
+        file: signature,
         search: "const { payload } = await compactVerify(token, key.key,",
         replace:
           "const { payload } = await compactVerify(token, jwk === undefined ? key.key : await importJWK(jwk, alg),",

@@ -9,6 +9,7 @@ import { keyMutants } from "./key-mutants.ts";
 import { keyServerMutants } from "./key-server-mutants.ts";
 import { mtlsMutants } from "./mtls-mutants.ts";
 import type { Mutant } from "./mutant.ts";
+import { ownershipMutants } from "./ownership-mutants.ts";
 import { protocolMutants } from "./protocol-mutants.ts";
 
 /** Every defence that has to be missed when it is gone. */
@@ -23,5 +24,6 @@ export const mutants: readonly Mutant[] = [
   ...clientMutants,
   ...issuerMutants,
   ...keyServerMutants,
+  ...ownershipMutants,
   ...protocolMutants,
 ];
