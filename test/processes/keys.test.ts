@@ -1,15 +1,13 @@
 import { existsSync, readFileSync } from "node:fs";
-import { request } from "node:https";
 import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import { reasonOf } from "@zero-trust/auth";
-import { apiKey, connect, hmac, type TokenSource } from "@zero-trust/auth/client";
-import { channelsTo, fixedToken, tokensOf, withToken } from "@zero-trust/infra/callers";
+import { apiKey, connect, hmac } from "@zero-trust/auth/client";
+import { channelsTo } from "@zero-trust/infra/callers";
 import { runCommands } from "@zero-trust/infra/command-line/run-commands";
 import { keysCommands } from "@zero-trust/infra/keys/commands";
-import { spiffeIdOf, type Workload } from "@zero-trust/infra/names";
+import type { Workload } from "@zero-trust/infra/names";
 import { newStackFolder, type Stack, startStack } from "@zero-trust/infra/stack";
-import { httpsAgent, identityFromDirectory } from "@zero-trust/mtls";
 import { OrderService } from "@zero-trust/proto/order/v1";
 import { PaymentService } from "@zero-trust/proto/payment/v1";
 import { createClient, RpcError } from "@zero-trust/rpc";
@@ -57,8 +55,6 @@ const readingOrders = (key: string) => {
   const client = createClient(OrderService, authenticated);
   return (): Promise<unknown> => client.listOrders({});
 };
-const partnerWith = (tokens: TokenSource) =>
-  createClient(OrderService, withToken(channels("partner", "order"), tokens), { timeoutMs: 60_000 });
 
 async function outcomeOf(call: Promise<unknown>): Promise<string> {
   const error = await call.then(
@@ -139,40 +135,3 @@ test("H9: a signing key is rotated while payment runs: both ids sign, then the r
   expect(await changed(old, "NOT_FOUND undefined")).toBe(refused);
   expect(await outcomeOf(fresh())).toBe("NOT_FOUND undefined");
 });
-
-test("B22: a token that its client takes back is refused within the stated time, though it was verified before", async () => {
-  const token = await tokensOf(stack, "partner", "order", ["read:orders"]).token();
-  const partner = partnerWith(fixedToken(token));
-  expect(await outcomeOf(partner.listOrders({}))).toBe("OK");
-  expect(await takeBack(token)).toBe(200);
-  expect(await changed(() => partner.listOrders({}), "OK")).toBe(refused);
-  const another = partnerWith(tokensOf(stack, "partner", "order", ["read:orders"]));
-  expect(await outcomeOf(another.listOrders({}))).toBe("OK");
-});
-
-test("a client that is revoked gets no token, and the tokens that it has are refused", async () => {
-  const tokens = tokensOf(stack, "partner", "order", ["read:orders"]);
-  const partner = partnerWith(fixedToken(await tokens.token()));
-  expect(await outcomeOf(partner.listOrders({}))).toBe("OK");
-  await zt(`revoke client partner --file ${file("issuer/clients.json")}`);
-  expect(await changed(() => partner.listOrders({}), "OK")).toBe(refused);
-  await expect(tokensOf(stack, "partner", "order", ["read:orders"]).token()).rejects.toThrow("refused client partner");
-});
-
-/** RFC 7009: the client's own certificate, its secret, and the token. */
-function takeBack(token: string): Promise<number | undefined> {
-  const identity = opened.adopt(identityFromDirectory(stack.deployment.tlsFolder("partner")), (it) => it.close());
-  const agent = opened.adopt(httpsAgent({ identity, serverId: spiffeIdOf("issuer") }), (it) => it.destroy());
-  const body = new URLSearchParams({ token }).toString();
-  const headers = { "content-type": "application/x-www-form-urlencoded", "content-length": body.length };
-  return new Promise((resolve, reject) => {
-    const asking = request(`https://127.0.0.1:${stack.issuer.port}/oauth/revoke`, {
-      agent,
-      method: "POST",
-      headers,
-      auth: `partner:${stack.deployment.partnerSecret}`,
-    });
-    asking.once("error", reject).once("response", (response) => resolve(response.resume().statusCode));
-    asking.end(body);
-  });
-}
