@@ -1,14 +1,16 @@
 import { spiffeIdOf, trustDomain } from "@zero-trust/infra/names";
 import { PaymentService } from "@zero-trust/proto/payment/v1";
 import type { LeafOptions, TestCa } from "@zero-trust/testkit";
+import { expect } from "vitest";
 import type { Call } from "./call.ts";
-import { payingCall } from "./credentials.ts";
+import { bearerOf, payingCall } from "./credentials.ts";
 import { deploymentCa } from "./deployment-ca.ts";
 import { readingCall } from "./reading-call.ts";
 import { scenariosOn } from "./scenario.ts";
+import { seenByHandler } from "./seen-by-handler.ts";
 import type { Trial } from "./trial.ts";
 
-const { createPayment, getPayment } = PaymentService.method;
+const { createPayment, getPayment, listTransactions } = PaymentService.method;
 const spiffeId = spiffeIdOf("order-service");
 
 let reading: Call<typeof getPayment>;
@@ -82,4 +84,50 @@ scenario("M10", "what is almost a SPIFFE ID is none", async (trial) => {
   };
   for (const [what, uri] of Object.entries(uris)) await nobody(trial, what, { uris: [uri] });
   await nobody(trial, "the ID within a DNS SAN, after a comma", { uris: [], dns: [`a, URI:${spiffeId}`] });
+});
+
+/** With what proxies vouch for callers, where there are any. */
+const claims = (workload: "order-service" | "stranger") => ({
+  "x-client-cn": workload,
+  "x-client-verify": "SUCCESS",
+  "x-forwarded-client-cert": `URI=${spiffeIdOf(workload)};Subject="CN=${workload}"`,
+  "x-forwarded-for": "127.0.0.1",
+});
+
+scenario("M15", "metadata that claims an identity is not believed, and no handler sees it", async (trial) => {
+  await trial.denied({
+    what: "another workload that claims to be order-service",
+    expected: "UNAUTHENTICATED CREDENTIAL_MISSING",
+    by: "payment",
+    attack: () => trial.call(getPayment, { ...reading, as: "stranger", metadata: claims("order-service") }),
+    control: () => trial.call(getPayment, reading),
+    record: { peer: spiffeIdOf("stranger") },
+  });
+  const records = await trial.recordsSince("payment");
+  const { status } = await trial.call(getPayment, { ...reading, metadata: claims("stranger") });
+  trial.observe("order-service, claiming to be a workload without grants", "OK", status);
+  const peers = async () => (await records()).filter(({ log }) => log === "decision").map(({ peer }) => peer);
+  await expect.poll(peers, { timeout: 20_000 }).toEqual([spiffeIdOf("order-service")]);
+  const names = await seenByHandler(trial.stack, { ...claims("stranger"), "x-harmless": "1" });
+  expect(names).toContain("x-harmless");
+  const seen = names.filter((name) => name in claims("stranger"));
+  trial.observe("the same claims, at a handler", "ignored", seen.length === 0 ? "ignored" : seen.join(" "));
+});
+
+scenario("M18", "who is called by another name answers by its own", async (trial) => {
+  const { stack } = trial;
+  for (const authority of ["order-service.production.internal", "attacker.example"]) {
+    const { status } = await trial.call(getPayment, { ...reading, authority });
+    trial.observe(`payment, called ${authority}`, "ignored", status === "OK" ? "ignored" : status);
+  }
+  const authority = "order-service.production.internal";
+  const forOrder = await bearerOf(stack, "storefront", "order", ["read:orders"]);
+  const forPayment = await bearerOf(stack, "order-service", "payment", ["read:transactions"]);
+  await trial.denied({
+    what: "a token for order, shown to payment that is called order",
+    expected: "UNAUTHENTICATED CREDENTIAL_INVALID",
+    by: "payment",
+    attack: () => trial.call(listTransactions, { as: "storefront", authority, metadata: forOrder }),
+    control: () => trial.call(listTransactions, { as: "order-service", authority, metadata: forPayment }),
+  });
 });

@@ -145,6 +145,17 @@ export const callMutants: readonly Mutant[] = [
     tests: protectTests,
   },
   {
+    id: "proxy-vouches",
+    opens: "whoever writes a name into x-client-cn is the workload of this name",
+    file: attempt,
+    search:
+      "this.#record.peer = peerOf(this.#wire, { trustDomain: this.#guard.options.trustDomain, now: () => nowMs });",
+    replace: `const shown = peerOf(this.#wire, { trustDomain: this.#guard.options.trustDomain, now: () => nowMs });
+      const [cn] = this.#metadata?.get("x-client-cn") ?? [];
+      this.#record.peer = cn === undefined ? shown : { ...shown, spiffeId: "spiffe://production.internal/" + cn };`,
+    tests: protectTests,
+  },
+  {
     id: "proxy-header-passed-on",
     opens: "a handler believes an x-client-cn that anybody can send",
     file: `${src}/protect.ts`,

@@ -117,6 +117,22 @@ export const mtlsMutants: readonly Mutant[] = [
     tests: [`${src}/server-identity.test.ts`],
   },
   {
+    id: "host-name-not-asked",
+    opens: "a server of another name gets the calls of a client that asks for the name too",
+    file: `${src}/server-identity.ts`,
+    search: "return named === undefined ?",
+    replace: "return leaf === undefined ?",
+    tests: [`${src}/server-identity.test.ts`],
+  },
+  {
+    id: "longer-chain-of-a-server",
+    opens: "whatever a CA has signed below its intermediate is a server",
+    file: `${src}/server-identity.ts`,
+    search: "intermediatesOf(certificate) > maxIntermediates",
+    replace: "intermediatesOf(certificate) > maxIntermediates + 9",
+    tests: ["packages/mtls/test/limits.test.ts"],
+  },
+  {
     id: "common-name-used",
     opens: "a certificate whose CN alone has the host's name is that host",
     file: `${src}/server-identity.ts`,

@@ -44,6 +44,7 @@ const published = { issuer: 7001, payment: 7002, order: 7003 } as const;
 const between = { issuer: 7101, payment: 7102 } as const;
 const workloadOf = { issuer: "issuer", payment: "payment-service", order: "order-service" } as const;
 const hostOf = (workload: Workload) => `${workload}.${trustDomain}`;
+const addressOf = (service: ServiceName) => `${hostOf(workloadOf[service])}:${port}`;
 const relayHost = `relay.${trustDomain}`;
 const relayFolder = fileURLToPath(new URL("relay", import.meta.url));
 
@@ -93,8 +94,7 @@ export async function startContainers(options: ContainerStackOptions = {}): Prom
     }),
   );
   const relay = async (name: string, listen: number, service: ServiceName) => {
-    const target = `${hostOf(workloadOf[service])}:${port}`;
-    const [opened] = await gateway.program.open({ name, host: "0.0.0.0", port: listen, target });
+    const [opened] = await gateway.program.open({ name, host: "0.0.0.0", port: listen, target: addressOf(service) });
     return opened;
   };
   await Promise.all(serviceNames.map((service) => relay(service, published[service], service)));
@@ -112,6 +112,7 @@ export async function startContainers(options: ContainerStackOptions = {}): Prom
       readOnly: { [folders.files]: `${network}-${service}-files` },
       writable: { [folders.data]: `${network}-${service}-data` },
       data: `${folders.data}/${service}`,
+      address: addressOf(service),
       publishedPort: gateway.portOf(published[service]),
       environment: {
         ZT_HOST: "0.0.0.0",

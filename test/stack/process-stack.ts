@@ -57,6 +57,7 @@ export async function startProcesses(): Promise<Stack> {
 function serviceOf(name: ServiceName, service: ServiceProcess, folder: string): StackService {
   return {
     port: service.port,
+    address: `127.0.0.1:${service.port}`,
     log: async () => [...service.log],
     said: async () => [...service.said],
     startedAs: async () => (isAlive(service.pid) ? String(service.pid) : undefined),

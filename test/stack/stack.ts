@@ -17,6 +17,8 @@ export interface Memory {
 export interface StackService {
   /** Where it is reached from here, on 127.0.0.1; the same over all its starts. */
   readonly port: number;
+  /** Where it is reached from the relays, `host:port`. */
+  readonly address: string;
   /** What it has logged, over all its starts. */
   log(): Promise<readonly LogRecord[]>;
   /** Every line that it has written, over all its starts, to standard output and standard error, as it is. */

@@ -20,6 +20,8 @@ export interface ServiceContainerOptions extends HardenedContainerOptions {
   readonly environment: Readonly<Record<string, string>>;
   /** The folder in the container that it writes. */
   readonly data: string;
+  /** Where it is reached from the relays. */
+  readonly address: string;
   /** Where it is reached from here. */
   readonly publishedPort: number;
 }
@@ -60,6 +62,7 @@ export async function startServiceContainer(options: ServiceContainerOptions): P
   return {
     id,
     port: options.publishedPort,
+    address: options.address,
     log,
     said: async () => (await dockerPrints("logs", id)).split("\n"),
     evaluate,
