@@ -21,7 +21,7 @@ export async function seenByHandler(
   const clientOf = (seen: Metadata) => Object.keys(seen.getMap()).join(" ");
   await using opened = new AsyncDisposableStack();
   opened.defer(() => identity.close());
-  const { port, close } = await serve({
+  const serving = await serve({
     log: silent,
     identity,
     host: "127.0.0.1",
@@ -29,8 +29,12 @@ export async function seenByHandler(
     protect: { trustDomain, grants: { current: () => grants }, credentials: [] },
     services: [service(PingService, pingHandlers({ clientOf }), { policy })],
   });
-  opened.defer(close);
-  const { status, messages } = await callOn(stack, PingService.method.ping, { as: "order-service", port, metadata });
+  opened.defer(() => serving.close());
+  const { status, messages } = await callOn(stack, PingService.method.ping, {
+    as: "order-service",
+    port: serving.port,
+    metadata,
+  });
   const [answer] = messages;
   if (answer === undefined) throw new Error(`The handler was not reached: ${status}.`);
   return answer.client.split(" ");

@@ -8,8 +8,15 @@ import type { Stack } from "../stack/stack.ts";
 export type Showing = Workload | SecureContextOptions;
 
 /** The certificate and key of a workload as they are now; what an attacker has made himself, as it is. */
-export function shownBy({ deployment }: Stack, showing: Showing): SecureContextOptions {
-  if (typeof showing !== "string") return showing;
-  const file = (name: string) => readFileSync(join(deployment.tlsFolder(showing), name), "utf8");
+export function shownBy(stack: Stack, showing: Showing): SecureContextOptions {
+  return typeof showing === "string" ? certificateOf(stack, showing) : showing;
+}
+
+/** The certificate and key of a workload as they are now. */
+export function certificateOf(
+  { deployment }: Stack,
+  workload: Workload,
+): { readonly cert: string; readonly key: string } {
+  const file = (name: string) => readFileSync(join(deployment.tlsFolder(workload), name), "utf8");
   return { cert: file("tls.crt"), key: file("tls.key") };
 }

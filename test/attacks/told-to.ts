@@ -37,10 +37,8 @@ export async function toldTo({ server: { cert, key }, identity, wanted }: Leadin
   const channels = opened.adopt(mutualTlsChannels({ identity, target, serverId: wanted }), (them) => them.close());
   const credentials = [bearer({ tokens: fixedToken(token) })];
   const client = createClient(PaymentService, connect({ channels, credentials }), { timeoutMs: 20_000 });
-  const code = await client.listTransactions({}).then(
-    () => undefined,
-    (error: { readonly code: number }) => error.code,
-  );
-  if (heard.length === 0 && code === unavailable) return "refused by the client";
-  return heard.includes(`Bearer ${token}`) ? "told the token" : `status ${code}`;
+  const ended = await client.listTransactions({}).catch((error: unknown) => error);
+  const isUnreachable = ended instanceof Error && "code" in ended && ended.code === unavailable;
+  if (heard.length === 0 && isUnreachable) return "refused by the client";
+  return heard.includes(`Bearer ${token}`) ? "told the token" : String(ended);
 }

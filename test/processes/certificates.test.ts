@@ -1,11 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { apiKey, connect } from "@zero-trust/auth/client";
 import { channelsTo, tokensOf, withToken } from "@zero-trust/infra/callers";
 import { spiffeIdOf, type Workload } from "@zero-trust/infra/names";
 import { renew } from "@zero-trust/infra/pki/issue";
-import { revoke } from "@zero-trust/infra/pki/revoke";
 import { beginRotation, finishRotation, reissue } from "@zero-trust/infra/pki/rotate-ca";
 import type { ServiceProcess } from "@zero-trust/infra/service-process";
 import { newStackFolder, type Stack, startStack } from "@zero-trust/infra/stack";
@@ -121,53 +118,3 @@ test("the CA is replaced while orders are placed and paid, and none fails; a cer
   await expect(client.listTransactions({})).rejects.toMatchObject({ code: 14 });
   expect((await payments().listTransactions({})).transactions.length).toBeGreaterThan(0);
 });
-
-test("M17: half-written or mismatched files: the last good set is kept, the log has it once, and no call fails", async () => {
-  const client = payments();
-  await client.listTransactions({});
-  const rejected = () => records(stack.payment, /^certificates not reloaded/);
-  const key = join(folderOf("payment-service"), "tls.key");
-  const { failed } = await underLoad(async () => {
-    writeFileSync(key, "-----BEGIN something half-writ");
-    await vi.waitUntil(() => rejected().length === 1, wait);
-  });
-  expect(failed).toEqual([]);
-  expect(rejected()[0]?.["reason"]).toMatch(/tls\.key holds no unencrypted private key/);
-  await client.listTransactions({});
-  await renew(place(), folderOf("payment-service"), { force: true, nowMs: Date.now() });
-  const reloads = records(stack.payment, /^certificates reloaded/).length;
-  await vi.waitUntil(() => records(stack.payment, /^certificates reloaded/).length > reloads, wait);
-  await client.listTransactions({});
-  expect(rejected()).toHaveLength(1);
-});
-
-test("M11: a revoked certificate: refused on the connection that it has and on the next, within the stated time; the others are served", async () => {
-  const client = payments();
-  await client.listTransactions({});
-  const watching = createClient(OrderService, withToken(channels("partner", "order"), partnerTokens()), {
-    timeoutMs: 60_000,
-  });
-  await watching.listOrders({});
-  const startMs = Date.now();
-  await revoke(place(), folderOf("partner"), { reason: "key-compromise", nowMs: startMs });
-  const refusals: number[] = [];
-  await vi.waitUntil(
-    async () => {
-      await watching.listOrders({}).catch((error: unknown) => refusals.push((error as { code: number }).code));
-      return refusals.length > 0;
-    },
-    { timeout: 30_000, interval: 100 },
-  );
-  console.log(`refused ${Date.now() - startMs} ms after the revocation`);
-  // 16 where the connection is still there, 14 where it has to be made anew.
-  expect([14, 16]).toContain(refusals[0]);
-  await vi.waitUntil(
-    () => records(stack.order, /^handshake refused/).some(({ cause }) => cause === "CERT_REVOKED"),
-    wait,
-  );
-  expect(await underLoad(async () => undefined)).toMatchObject({ failed: [] });
-  await renew(place(), folderOf("partner"), { force: true, nowMs: Date.now() });
-  await vi.waitUntil(async () => (await watching.listOrders({}).catch(() => undefined)) !== undefined, wait);
-});
-
-const partnerTokens = () => tokensOf(stack, "partner", "order", ["read:orders"]);
