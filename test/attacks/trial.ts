@@ -25,6 +25,9 @@ export interface Denial {
 /** How long a service may take to write what it has seen, or to be done with what it was given, in milliseconds. */
 const patience = { timeout: 20_000, interval: 20 };
 
+/** How long orders may take to be paid: a scenario may place hundreds. */
+const settling = { timeout: 90_000, interval: 20 };
+
 /** One run of a scenario: makes calls, and sees to it that each denial is one in every respect. */
 export class Trial {
   readonly stack: Stack;
@@ -71,7 +74,7 @@ export class Trial {
     return await vi.waitUntil(async () => {
       const effects = await this.stack.effects();
       return effects.pending === 0 && effects;
-    }, patience);
+    }, settling);
   }
 
   /** What a service logs from now on. */

@@ -55,7 +55,7 @@ test("there is no shell to be had, and nothing that could install one", async ()
   for (const program of ["sh", "bash", "apt-get", "npm"]) {
     // What the engine answers where a program is not there.
     const failure = docker("exec", stack.order.id, program, "--version");
-    await expect(failure, program).rejects.toMatchObject({ code: expect.toBeOneOf([126, 127]) });
+    await expect(failure).rejects.toMatchObject({ code: expect.toBeOneOf([126, 127]) });
   }
 });
 

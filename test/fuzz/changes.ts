@@ -93,7 +93,17 @@ export function changed(call: WireCall, one: Change, paths: readonly string[]): 
     case "message twice":
     case "message dropped":
       return { ...call, messages: changedMessages(call.messages, one) };
-    default:
+    case "flip":
+    case "cut":
+    case "append":
+    case "case":
+    case "remove":
+    case "rename":
+    case "long":
+    case "swap":
+    case "twice":
+    case "add":
+    case "reverse headers":
       return { ...call, headers: changedHeaders(call.headers, one) };
   }
 }

@@ -7,7 +7,6 @@ import { spiffeIdOf, type Workload, workloads } from "@zero-trust/infra/names";
 import { OrderService } from "@zero-trust/proto/order/v1";
 import { PaymentService } from "@zero-trust/proto/payment/v1";
 import { type AttackAnswer, attacker, type GrpcSession, grpcMessage } from "@zero-trust/testkit";
-import { shownBy } from "../attacks/showing.ts";
 import type { Stack } from "../stack/stack.ts";
 import { pathOf, type ServiceName, type WireCall } from "./made-call.ts";
 import type { Surroundings } from "./model.ts";
@@ -78,11 +77,12 @@ export class FuzzedStack implements Disposable {
     const name = `${service} ${as}`;
     const known = this.#sessions.get(name);
     if (known !== undefined) return known;
-    const { cert, key } = shownBy(this.#stack, as);
+    const folder = this.#stack.deployment.tlsFolder(as);
+    const file = (name: string) => readFileSync(join(folder, name), "utf8");
     const target = {
       host: "127.0.0.1",
       port: this.#stack[service].port,
-      tls: { cert: String(cert), key: String(key) },
+      tls: { cert: file("tls.crt"), key: file("tls.key") },
     };
     const attack = this.#opened.adopt(attacker(target), (it) => it.close());
     const opening = attack.session();

@@ -3,6 +3,7 @@ import { callMutants } from "./call-mutants.ts";
 import { clientMutants } from "./client-mutants.ts";
 import { decisionMutants } from "./decision-mutants.ts";
 import { doorMutants } from "./door-mutants.ts";
+import { effectMutants } from "./effect-mutants.ts";
 import { hmacMutants } from "./hmac-mutants.ts";
 import { issuerMutants } from "./issuer-mutants.ts";
 import { keyMutants } from "./key-mutants.ts";
@@ -23,6 +24,7 @@ export const mutants: readonly Mutant[] = [
   ...hmacMutants,
   ...clientMutants,
   ...issuerMutants,
+  ...effectMutants,
   ...keyServerMutants,
   ...ownershipMutants,
   ...protocolMutants,
