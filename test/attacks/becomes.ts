@@ -2,7 +2,7 @@ import { vi } from "vitest";
 import type { Outcome } from "./call.ts";
 
 /** What anybody may rely on: a change of whatever kind, a revocation for instance, is effective after that, in milliseconds. */
-const effectiveMs = 30_000;
+export const effectiveMs = 30_000;
 
 /**
  * Makes a call again and again until it has the status that is waited for.

@@ -54,6 +54,15 @@ export async function startServiceContainer(options: ServiceContainerOptions): P
     return lines.map((line) => JSON.parse(line) as LogRecord);
   };
   const timesListening = async () => (await log()).filter(({ msg }) => msg === "listening").length;
+  const startedAs = async () => {
+    const state = await docker("inspect", "--format", "{{.State.Running}} {{.State.StartedAt}}", id);
+    return state.startsWith("true ") ? state : undefined;
+  };
+  /** What it said last on standard error. */
+  const complaint = async () => {
+    const logs = spawn("docker", ["logs", "--tail", "10", id], { stdio: ["ignore", "ignore", "pipe"] });
+    return await text(logs.stderr);
+  };
   const evaluate = async (expression: string) => {
     const program = `Promise.resolve((async () => ${expression})()).then((value) => console.log(JSON.stringify(value ?? null)))`;
     return JSON.parse(await docker("exec", id, "node", "--input-type=commonjs", "--eval", program)) as unknown;
@@ -66,10 +75,7 @@ export async function startServiceContainer(options: ServiceContainerOptions): P
     log,
     said: async () => (await dockerPrints("logs", id)).split("\n"),
     evaluate,
-    async startedAs() {
-      const state = await docker("inspect", "--format", "{{.State.Running}} {{.State.StartedAt}}", id);
-      return state.startsWith("true ") ? state : undefined;
-    },
+    startedAs,
     async stop(signal = "SIGTERM") {
       if (signal === "SIGKILL") await docker("kill", "--signal", "KILL", id);
       else await docker("stop", "--time", String(stopSeconds), id);
@@ -80,6 +86,7 @@ export async function startServiceContainer(options: ServiceContainerOptions): P
       await docker("start", id);
       const deadline = Date.now() + startTimeoutMs;
       while ((await timesListening()) === before) {
+        if ((await startedAs()) === undefined) throw new Error(`${options.alias} did not start: ${await complaint()}`);
         if (Date.now() > deadline) throw new Error(`${options.alias} did not listen again in ${startTimeoutMs} ms.`);
         await new Promise((resolve) => setTimeout(resolve, pollMs));
       }
