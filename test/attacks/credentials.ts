@@ -52,9 +52,10 @@ export function newPayment(): MessageInitShape<typeof CreatePaymentRequestSchema
 export async function payingCall(
   stack: Stack,
   message: ReturnType<typeof newPayment> = newPayment(),
+  changes: Partial<Signing> = {},
 ): Promise<Call<typeof PaymentService.method.createPayment>> {
   const token = await bearerOf(stack, "order-service", "payment", ["write:payments"]);
-  const signature = signedBy(stack, "order-service", PaymentService.method.createPayment, message);
+  const signature = signedBy(stack, "order-service", PaymentService.method.createPayment, message, changes);
   return { as: "order-service", message, metadata: { ...token, ...signature } };
 }
 

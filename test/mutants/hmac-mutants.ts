@@ -54,7 +54,62 @@ export const hmacMutants: readonly Mutant[] = [
     file: server,
     search: "[Buffer.from(head), message]",
     replace: "[Buffer.from(head)]",
+    also: [
+      {
+        file: `${src}/client.ts`,
+        search: ".update(signedHead({ path, timestamp, nonce })).update(bytes);",
+        replace: ".update(signedHead({ path, timestamp, nonce }));\n      void bytes;",
+      },
+    ],
     tests: serverTests,
+  },
+  {
+    id: "signature-over-what-was-decoded",
+    opens: "messages are decoded before their signature is checked, and whoever serializes otherwise is refused",
+    file: "packages/rpc/src/service-definition.ts",
+    search: "requestDeserialize: passBytes,",
+    replace:
+      "requestDeserialize: (bytes: Buffer) => Buffer.from(toBinary(method.input, fromBinary(method.input, bytes, { readUnknownFields: true }))),",
+    also: [
+      {
+        file: "packages/rpc/src/service-definition.ts",
+        search: "import type { DescMethod, DescService }",
+        replace: "import { fromBinary, toBinary, type DescMethod, type DescService }",
+      },
+    ],
+    tests: ["packages/rpc/test/bidi.test.ts"],
+  },
+  {
+    id: "signature-grammar",
+    opens: "a signature of another length throws, and one request has many signatures",
+    file: `${src}/string-to-sign.ts`,
+    search: `"x-signature": /^[0-9a-f]{64}$/,`,
+    replace: `"x-signature": /^[0-9a-f]+$/i,`,
+    tests: serverTests,
+  },
+  {
+    id: "signing-key-id-grammar",
+    opens: "an API key that strays into a signature is looked up, and stands in the decision log",
+    file: `${src}/string-to-sign.ts`,
+    search: `"x-api-key": /^hk-[a-z0-9]{8,32}$/,`,
+    replace: `"x-api-key": /^[a-z]k-[a-zA-Z0-9_-]+$/,`,
+    tests: serverTests,
+  },
+  {
+    id: "signature-first-of-several",
+    opens: "signatures can be tried for free behind a good one",
+    file: server,
+    search: "const value = singleValue(metadata, key);",
+    replace: `const value = singleValue(metadata, key)?.split(", ")[0];`,
+    tests: serverTests,
+  },
+  {
+    id: "nonce-of-the-message",
+    opens: "our own second attempt at a call is taken for a replay",
+    file: `${src}/client.ts`,
+    search: `const nonce = randomBytes(16).toString("hex");`,
+    replace: `void randomBytes;\n      const nonce = createHmac("sha256", key).update(bytes).digest("hex").slice(0, 32);`,
+    tests: ["test/processes/retries.test.ts"],
   },
   {
     id: "nobody-is-a-key",
