@@ -10,7 +10,7 @@ export interface OutboxEntry {
   readonly total: Money;
   readonly createRequestId: string;
   readonly captureRequestId: string;
-  /** How often it has been tried. */
+  /** How often this process has tried it. */
   readonly attempts: number;
 }
 
@@ -40,9 +40,12 @@ export class OutboxStore {
     this.#db = db;
   }
 
-  /** Makes everything due at once: a new process does not serve the waiting times of the one before it. */
+  /**
+   * Makes everything due at once, as if it had never been tried: a new process does not serve the waiting times of the one
+   * before it, nor go on with the longest of them when its own first attempt fails.
+   */
   async makeAllDue(): Promise<void> {
-    await this.#db.updateTable("outbox").set({ next_attempt_at_ms: 0n }).execute();
+    await this.#db.updateTable("outbox").set({ attempts: 0n, next_attempt_at_ms: 0n }).execute();
   }
 
   /** Reads what is due, oldest order first; so is what is said to be due after `horizonMs`: the clock was set back. */

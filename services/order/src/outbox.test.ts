@@ -195,6 +195,23 @@ test("a new process does not serve the waiting times of the one before", async (
   expect(logged.map(({ message }) => message)).toEqual(["order settled"]);
 });
 
+test("a new process whose first attempt fails waits as after a first attempt, however often the one before had tried", async () => {
+  await placeOrder(db);
+  const [entry] = await store.due({ nowMs: Date.now(), horizonMs: Number.MAX_SAFE_INTEGER, limit: 1 });
+  if (entry === undefined) throw new Error("Nothing is due.");
+  await store.postpone({ ...entry, attempts: 20 }, Date.now());
+  let failed = false;
+  const failOnce: Incident = () => {
+    if (failed) return;
+    failed = true;
+    throw new RpcError(status.UNAVAILABLE, "");
+  };
+  await outboxWith(paymentDouble(failOnce), { backOff: { firstMs: 1, maxMs: 60_000 } });
+  await settling(1);
+  expect(logged.map(({ level }) => level)).toEqual(["warn", "info"]);
+  expect(logged[0]?.fields).toMatchObject({ attempts: 1, retryMs: 1 });
+});
+
 test("a clock that was set back delays nothing beyond the longest wait", async () => {
   await placeOrder(db);
   const nowMs = Date.now();
