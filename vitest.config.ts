@@ -24,7 +24,7 @@ const config: ViteUserConfigFnObject = defineConfig(({ mode }) => {
       include:
         folder === undefined
           ? [
-              "{src,test,attacks,report,catalogue,threats,stack,processes,interop,mutants,standards,traps}/**/*.test.ts",
+              "{src,test,attacks,report,catalogue,threats,stack,kills,processes,interop,mutants,standards,traps}/**/*.test.ts",
               "examples/*.test.ts",
             ]
           : [`${folder}/**/*.test.ts`],

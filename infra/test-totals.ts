@@ -19,7 +19,7 @@ const packages = globSync([
 ]).map(dirname);
 const hasTests = (folder: string): boolean =>
   globSync(
-    `${folder}/{src,test,examples,attacks,report,catalogue,threats,stack,processes,interop,mutants,traps}/**/*.test.ts`,
+    `${folder}/{src,test,examples,attacks,report,catalogue,threats,stack,kills,processes,interop,mutants,traps}/**/*.test.ts`,
   ).length > 0;
 const expected = packages.filter(hasTests).map((folder) => join(folder, ".vitest/report.json"));
 for (const run of ["e2e", "browser", "interop", "adopt", "mutants"]) {
