@@ -73,7 +73,7 @@ export function onTheWire<M extends DescMethod>(
 }
 
 /** The service of a stack that has a method. */
-export function serviceOf(method: DescMethod): "order" | "payment" {
+function serviceOf(method: DescMethod): "order" | "payment" {
   return method.parent.typeName.startsWith("order.") ? "order" : "payment";
 }
 
