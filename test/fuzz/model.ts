@@ -109,7 +109,7 @@ function isOfMessage(made: MadeCall, { path, messages }: WireCall): boolean {
  * What a server gets to see of a key. Node drops fields with control characters, or with white space at an end (RFC 9113
  * §8.2.1), keeps the first of several tokens, and joins other values; grpc-js drops what is not ASCII then.
  */
-export function seen({ headers }: WireCall, key: string): string | undefined {
+function seen({ headers }: WireCall, key: string): string | undefined {
   const values = headers
     .filter(([name, value]) => name.toLowerCase() === key && isField(value))
     .map(([, value]) => value);
