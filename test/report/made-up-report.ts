@@ -8,7 +8,7 @@ export function madeUpReport(change: (result: ScenarioResult) => ScenarioResult 
   return reportOf(run, catalogue, catalogue.flatMap(({ rows }) => rows.map(held)).map(change));
 }
 
-function held({ id, attack, expected }: Row): ScenarioResult {
-  const observations = expected.map((each) => ({ what: attack, expected: each, observed: each }));
+function held({ id, attack, expected, alsoInContainers = [] }: Row): ScenarioResult {
+  const observations = [...expected, ...alsoInContainers].map((each) => ({ what: attack, expected: each, observed: each }));
   return { id, claim: `${attack} is of no use`, passed: true, durationMs: 1_234, observations };
 }
