@@ -110,8 +110,8 @@ export const protocol: Group = {
       attack: "handler throws, rejects, answers twice",
       expected: ["INTERNAL", "survives"],
       threats: [],
-      defences: [],
-      mutants: [],
+      defences: ["packages/rpc/src/add-service.ts", "packages/rpc/src/call-limits.ts"],
+      mutants: ["handler-failure-told", "two-answers"],
     },
     {
       id: "P14",
@@ -127,8 +127,8 @@ export const protocol: Group = {
       attack: "payment killed between charge and answer; order killed between outbox and call",
       expected: ["served"],
       threats: [],
-      defences: [],
-      mutants: [],
+      defences: ["services/order/src/outbox.ts", "services/payment/src/payments.ts"],
+      mutants: ["outbox-asks-anew", "outbox-begins-with-nothing"],
     },
     {
       id: "P16",
@@ -136,7 +136,7 @@ export const protocol: Group = {
       expected: ["served", "FAILED_PRECONDITION"],
       threats: [],
       defences: ["services/order/src/store.ts", "services/payment/src/store.ts"],
-      mutants: ["request-body-not-compared"],
+      mutants: ["request-body-not-compared", "request-of-another-payment"],
     },
     {
       id: "P17",

@@ -27,6 +27,13 @@ export interface ContainerStack extends Stack {
   readonly order: ServiceContainer;
 }
 
+/** Where the gateway sees the services' databases. */
+const databases = {
+  order: "/data/order/order/order.sqlite",
+  payment: "/data/payment/payment/payment.sqlite",
+  acquirer: "/data/payment/payment/acquirer.sqlite",
+} as const;
+
 /** Where containers have their files, and where they keep their data. */
 export const folders = { files: "/etc/zero-trust", data: "/var/lib/zero-trust" } as const;
 
@@ -173,12 +180,8 @@ export async function startContainers(options: ContainerStackOptions = {}): Prom
     async publish() {
       await Promise.all(copies.map((each) => each.publish()));
     },
-    effects: () =>
-      gateway.program.effects({
-        order: "/data/order/order/order.sqlite",
-        payment: "/data/payment/payment/payment.sqlite",
-        acquirer: "/data/payment/payment/acquirer.sqlite",
-      }),
+    effects: () => gateway.program.effects(databases),
+    alter: (database, statement) => gateway.program.alter(databases[database], statement),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }

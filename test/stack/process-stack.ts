@@ -50,6 +50,7 @@ export async function startProcesses(): Promise<Stack> {
     // They read the deployment's own folder.
     publish: async () => undefined,
     effects: () => program.effects(files),
+    alter: (database, statement) => program.alter(files[database], statement),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }

@@ -45,6 +45,11 @@ export class RelayProgram implements AsyncDisposable {
     return (await this.#ask({ kind: "effects", files })) as Effects;
   }
 
+  /** Runs a statement in a database, behind the back of its service. */
+  async alter(file: string, statement: string): Promise<void> {
+    await this.#ask({ kind: "alter", file, statement });
+  }
+
   #ask(request: RelayRequest): Promise<unknown> {
     this.#lastId += 1;
     const answer = Promise.withResolvers<unknown>();

@@ -1,7 +1,7 @@
 import type { Deployment } from "@zero-trust/infra/deployment";
 import type { LogRecord } from "@zero-trust/infra/service-process";
 import type { Effects } from "./relay/count-effects.ts";
-import type { RelayMode, RelayState } from "./relay/protocol.ts";
+import type { EffectFiles, RelayMode, RelayState } from "./relay/protocol.ts";
 
 export type ServiceName = "issuer" | "payment" | "order";
 export const serviceNames: readonly ServiceName[] = ["issuer", "payment", "order"];
@@ -58,4 +58,6 @@ export interface Stack extends AsyncDisposable {
   publish(): Promise<void>;
   /** What has happened, by the services' own files. */
   effects(): Promise<Effects>;
+  /** Runs a statement in a database, behind the back of the service that has it open. */
+  alter(database: keyof EffectFiles, statement: string): Promise<void>;
 }

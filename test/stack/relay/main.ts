@@ -5,6 +5,7 @@
  */
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { alterDatabase } from "./alter-database.ts";
 import { countEffects } from "./count-effects.ts";
 import type { RelayRequest } from "./protocol.ts";
 import { TcpRelay } from "./tcp-relay.ts";
@@ -32,6 +33,9 @@ async function answer(request: RelayRequest): Promise<unknown> {
       return relayOf(request.name).state;
     case "effects":
       return countEffects(request.files);
+    case "alter":
+      alterDatabase(request.file, request.statement);
+      return undefined;
   }
 }
 

@@ -58,7 +58,8 @@ export type RelayRequest =
   | { readonly kind: "open"; readonly options: RelayOptions }
   | { readonly kind: "become"; readonly name: string; readonly mode: RelayMode }
   | { readonly kind: "state"; readonly name: string }
-  | { readonly kind: "effects"; readonly files: EffectFiles };
+  | { readonly kind: "effects"; readonly files: EffectFiles }
+  | { readonly kind: "alter"; readonly file: string; readonly statement: string };
 
 /** The databases that show what has happened. */
 export interface EffectFiles {
