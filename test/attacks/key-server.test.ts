@@ -1,6 +1,9 @@
 // The key server is away, withdraws a key, publishes a new one, or is somebody else.
 import { randomUUID } from "node:crypto";
+import { channelsTo } from "@zero-trust/infra/callers";
 import { issuer as issuerName } from "@zero-trust/infra/names";
+import { rawCall } from "@zero-trust/infra/raw-call";
+import { untilServing } from "@zero-trust/infra/until-serving";
 import { OrderService } from "@zero-trust/proto/order/v1";
 import { createTokenIssuer } from "@zero-trust/testkit";
 import { expect } from "vitest";
@@ -35,6 +38,11 @@ scenario(
     await stack.order.stop("SIGKILL");
     await stack.relays.issuer.become({ kind: "refuse" });
     await stack.order.restart();
+    using opened = new DisposableStack();
+    const channels = opened.adopt(channelsTo(stack, "order-service", "order"), (them) => them.close());
+    const health = () => rawCall({ channels, path: "/grpc.health.v1.Health/Check", message: new Uint8Array() });
+    // HealthCheckResponse: NOT_SERVING.
+    expect([...(await health())]).toEqual([0x08, 0x02]);
     const reading = await readingWith(trial);
     await trial.denied({
       what: "the key server is down since the start",
@@ -47,6 +55,7 @@ scenario(
       },
     });
     trial.observe("the key server is back", "served", (await fresh(trial)) === "OK" ? "served" : "refused");
+    await untilServing(channels);
   },
 );
 

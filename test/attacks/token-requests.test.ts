@@ -6,14 +6,19 @@ import { httpsAgent, identityFromDirectory } from "@zero-trust/mtls";
 import { OrderService } from "@zero-trust/proto/order/v1";
 import { createClient, RpcError } from "@zero-trust/rpc";
 import { afterAll, expect } from "vitest";
+import type { RelayAnswer } from "../stack/relay/protocol.ts";
 import type { Stack } from "../stack/stack.ts";
+import { becomes } from "./becomes.ts";
+import { bearerOf, claimsOf, forgerOf, newOrder } from "./credentials.ts";
 import { errorStatus } from "./error-status.ts";
+import { publishedKeys } from "./key-server.ts";
 import { scenariosOn } from "./scenario.ts";
 import type { Trial } from "./trial.ts";
 
 const opened = new DisposableStack();
 afterAll(() => opened.dispose());
 const scenario = scenariosOn();
+const { createOrder } = OrderService.method;
 
 /** Tokens for a service, by a clock of the test's, and a client of the order service that shows them. */
 function clientOf(stack: Stack, as: Workload, audience: "order" | "payment", now: () => number = Date.now) {
@@ -69,6 +74,68 @@ scenario(
     await expect.poll(() => statusOf(orders.listOrders({})), { timeout: 60_000, interval: 500 }).toBe("OK");
   },
 );
+
+scenario("I8", "order pays nothing without a token, says why, and pays when it has one", async (trial) => {
+  const { stack } = trial;
+  const metadata = await bearerOf(stack, "storefront", "order", ["write:orders"]);
+  const place = () => trial.call(createOrder, { as: "storefront", message: newOrder(), metadata });
+  const forger = await forgerOf(stack);
+  const token = await forger.sign(claimsOf(stack, "order-service", "payment", ["write:payments"]));
+  const short = { access_token: token, token_type: "Bearer", expires_in: 2 };
+  const before = await trial.settled();
+  trial.restarts("order");
+  await stack.order.stop("SIGKILL");
+  // Stands in for the issuer, with tokens of two seconds, and then with none.
+  const issuing = (answers: Readonly<Record<string, RelayAnswer>>) =>
+    stack.relays.issuer.become({
+      kind: "answer",
+      as: "issuer",
+      answers: {
+        "/.well-known/jwks.json": { body: JSON.stringify(publishedKeys(trial)) },
+        "/.well-known/revoked-tokens.json": { body: '{"tokens":[],"clients":[]}' },
+        ...answers,
+      },
+    });
+  await issuing({ "/oauth/token": { body: JSON.stringify(short) } });
+  await stack.order.restart();
+  await becomes("OK", place);
+  trial.observe("an order, with a token", "OK", (await trial.settled()).charges > before.charges ? "OK" : "not paid");
+
+  await issuing({ "/oauth/token": { status: 503, body: '{"error":"temporarily_unavailable"}' } });
+  const sinceMs = Date.now();
+  await expect.poll(() => Date.now() - sinceMs, { timeout: 10_000 }).toBeGreaterThan(2_000);
+  const [ofOrder, ofPayment] = [await trial.recordsSince("order"), await trial.recordsSince("payment")];
+  trial.observe(
+    "an order, when the token has expired: it is acknowledged",
+    "served",
+    (await place()).status === "OK" ? "served" : "refused",
+  );
+  const complaint = async () => (await ofOrder()).find(({ msg }) => msg === "payment not settled yet");
+  await expect.poll(complaint, { timeout: 20_000 }).toMatchObject({
+    code: "UNAVAILABLE",
+    err: {
+      message: expect.stringMatching(
+        /token endpoint .* refused client order-service a token: temporarily_unavailable, since/,
+      ) as string,
+    },
+  });
+  const sent = (await ofPayment()).filter(
+    ({ log, method }) => log === "decision" && String(method).includes("Payment"),
+  );
+  trial.observe(
+    "its payment",
+    "refused by the client",
+    sent.length === 0 ? "refused by the client" : JSON.stringify(sent),
+  );
+  expect(await stack.effects()).toMatchObject({ pending: 1 });
+  await stack.relays.issuer.become({ kind: "pass" });
+  const after = await trial.settled();
+  trial.observe(
+    "its payment, when the issuer is back",
+    "served",
+    after.charges === before.charges + 2 ? "served" : "lost",
+  );
+});
 
 scenario("I9", "a thousand first calls at once cost one token request", async (trial) => {
   const orders = clientOf(trial.stack, "storefront", "order");

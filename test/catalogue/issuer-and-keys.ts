@@ -68,7 +68,7 @@ export const issuerAndKeys: Group = {
       expected: ["served", "refused by the client"],
       threats: [],
       defences: ["packages/auth/src/bearer/held-token.ts", "packages/auth/src/call-credentials.ts"],
-      mutants: ["expired-token-sent"],
+      mutants: ["expired-token-sent", "sent-without-credentials"],
     },
     {
       id: "I9",

@@ -16,15 +16,6 @@ export const keyServerMutants: readonly Mutant[] = [
     named: "I1",
   },
   {
-    id: "keys-served-for-ever",
-    opens: "a key that was withdrawn is good for as long as the key server can be kept away",
-    file: document,
-    search: "last !== undefined && isWithin(outageMs, last.askedMs) ? last.value : undefined",
-    replace: "last?.value",
-    tests,
-    named: "I1",
-  },
-  {
     id: "no-keys-is-no-such-key",
     opens: "good tokens are called bad where nobody could check them",
     file: `${src}/jwks.ts`,
