@@ -9,6 +9,10 @@ export function madeUpReport(change: (result: ScenarioResult) => ScenarioResult 
 }
 
 function held({ id, attack, expected, alsoInContainers = [] }: Row): ScenarioResult {
-  const observations = [...expected, ...alsoInContainers].map((each) => ({ what: attack, expected: each, observed: each }));
+  const observations = [...expected, ...alsoInContainers].map((each) => ({
+    what: attack,
+    expected: each,
+    observed: each,
+  }));
   return { id, claim: `${attack} is of no use`, passed: true, durationMs: 1_234, observations };
 }
