@@ -67,6 +67,11 @@ describe("redact", () => {
     expect(redactText(text)).toBe("got [redacted] today");
   });
 
+  test.each(["BEARER read:orders", "MTLS+BEARER+HMAC write:payments", "MTLS+BEARER read:transactions"])(
+    "leaves the rule of a decision readable: %s",
+    (rule) => expect(redactText(rule)).toBe(rule),
+  );
+
   test("replaces a private key in a text, also one that is cut off", () => {
     // Put together here, so that no scanner takes this file for one that holds a key.
     const line = (which: string, kind: string) => `-----${which} ${kind} KEY-----`;

@@ -35,7 +35,8 @@ const SECRET_TEXT: RegExp = new RegExp(
     String.raw`\bsk-(?:live|test)-[\w-]+`, // API key
     String.raw`\bhs-[\w-]{43}`, // signing secret
     String.raw`\beyJ[\w-]+\.[\w-]*\.[\w-]*`, // JWT
-    String.raw`\b(?:Bearer|Basic) +[\w.~+/=-]+`, // value of an authorization header
+    // Value of an authorization header; not a rule of a policy in a decision, `BEARER read:orders`, where no token has a colon.
+    String.raw`\b(?:Bearer|Basic) +(?![a-z]+:[a-z])[\w.~+/=-]+`,
     "-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)",
   ].join("|"),
   "gisu",
