@@ -8,7 +8,7 @@ import { claimsOf, forgerOf } from "./credentials.ts";
 import type { Trial } from "./trial.ts";
 
 const { listOrders } = OrderService.method;
-const path = "/.well-known/jwks.json";
+export const keysPath = "/.well-known/jwks.json";
 
 /** The issuer's key set, as it publishes it. */
 export function publishedKeys({ stack }: Trial): { readonly keys: readonly { readonly kid?: string }[] } {
@@ -37,12 +37,12 @@ export async function fresh(trial: Trial): Promise<string> {
 
 /** Answers in the key server's place, as whichever workload. */
 export async function answerKeys({ stack }: Trial, answer: RelayAnswer, as = "issuer"): Promise<void> {
-  await stack.relays.issuer.become({ kind: "answer", as, answers: { [path]: answer } });
+  await stack.relays.issuer.become({ kind: "answer", as, answers: { [keysPath]: answer } });
 }
 
 /** How often the key set was asked for, since the relay is there. */
 export async function timesAsked({ stack }: Trial): Promise<number> {
-  return (await stack.relays.issuer.state()).requests.filter((request) => request === `GET ${path}`).length;
+  return (await stack.relays.issuer.state()).requests.filter((request) => request === `GET ${keysPath}`).length;
 }
 
 /** Makes the order service read the key set anew, by a token whose key it does not know, until its log says what it made of it. */

@@ -8,6 +8,8 @@ import {
   type AttackCall,
   callFields,
   continuationFrame,
+  frame,
+  frameType,
   grpcMessage,
   headerBlock,
   headersFrame,
@@ -121,6 +123,18 @@ scenario("P6", "a caller that was refused uploads no more", async (trial) => {
     const isCutOff = closed && wire.bytesSent < 128 * MIB;
     const observed = isCutOff ? "closed" : `${wire.bytesSent} bytes were taken`;
     trial.observe("it goes on though its stream is closed", "closed", observed);
+  });
+  await survives(trial, "a refused upload whose caller says goodbye and does not hang up", async () => {
+    const records = await trial.recordsSince("payment");
+    // It does not see that the server hangs up.
+    const wire = await stranger.wire({ reads: false });
+    await wire.send(headersFrame(1, headers));
+    const refused = async () => (await records()).some(({ peer }) => peer === spiffeIdOf("stranger"));
+    await expect.poll(refused, { timeout: slackMs }).toBe(true);
+    await wire.send(frame({ type: frameType.goAway, payload: Buffer.alloc(8) }));
+    const sent = () => wire.send(pingFrame());
+    await expect.poll(sent, { timeout: slackMs, interval: 100, message: "it can still send" }).toBe(false);
+    trial.observe("it says goodbye and does not hang up", "closed", "closed");
   });
 });
 

@@ -11,7 +11,7 @@ import type { Stack } from "../stack/stack.ts";
 import { becomes } from "./becomes.ts";
 import { bearerOf, claimsOf, forgerOf, newOrder } from "./credentials.ts";
 import { errorStatus } from "./error-status.ts";
-import { publishedKeys } from "./key-server.ts";
+import { keysPath, publishedKeys } from "./key-server.ts";
 import { scenariosOn } from "./scenario.ts";
 import type { Trial } from "./trial.ts";
 
@@ -91,7 +91,7 @@ scenario("I8", "order pays nothing without a token, says why, and pays when it h
       kind: "answer",
       as: "issuer",
       answers: {
-        "/.well-known/jwks.json": { body: JSON.stringify(publishedKeys(trial)) },
+        [keysPath]: { body: JSON.stringify(publishedKeys(trial)) },
         "/.well-known/revoked-tokens.json": { body: '{"tokens":[],"clients":[]}' },
         ...answers,
       },

@@ -55,7 +55,7 @@ export const protocol: Group = {
       expected: ["PERMISSION_DENIED PEER_NOT_GRANTED", "closed", "survives"],
       threats: [],
       defences: ["packages/server/src/covered-session.ts"],
-      mutants: ["refused-upload-goes-on", "waste-without-end"],
+      mutants: ["refused-upload-goes-on", "waste-without-end", "refused-goodbye"],
     },
     {
       id: "P7",
