@@ -31,7 +31,12 @@ test.each([
     es256({ alg: "ES256", kid: "a", jwk: ec }),
     "refused: the token's header carries jwk",
   ],
-  ["none", { public: ec }, `${head({ alg: "none", kid: "a" })}.`, "refused: authorization is not a bearer token"],
+  [
+    "none",
+    { public: ec },
+    `${head({ alg: "none", kid: "a" })}.`,
+    "refused: authorization is not one token by the scheme Bearer",
+  ],
   ["a symmetric key", { private: secret }, hs256, "refused: the token's algorithm is none of its issuer's"],
   [
     "a key for encryption",

@@ -33,7 +33,7 @@ export const jsonWebSignature: Expected = {
     },
     {
       ids: ["372-373"],
-      ours: "refused: authorization is not a bearer token",
+      ours: "refused: authorization is not one token by the scheme Bearer",
       reason:
         "A question mark within base64url, and a MAC over the text without it: the file says valid, its comment says invalid, and RFC 7515 section 2 allows no such character.",
     },
