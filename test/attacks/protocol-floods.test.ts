@@ -20,8 +20,9 @@ import {
 } from "@zero-trust/testkit";
 import { expect } from "vitest";
 import { attackerOf, statusIn } from "./attackers.ts";
-import { callOn, onTheWire } from "./call.ts";
+import { onTheWire } from "./call.ts";
 import { newOrder, payingCall } from "./credentials.ts";
+import { readingCall } from "./reading-call.ts";
 import { scenariosOn } from "./scenario.ts";
 import { survivalOf } from "./survival.ts";
 import { tally } from "./tally.ts";
@@ -34,11 +35,9 @@ const { path } = onTheWire(getPayment);
 const survives = survivalOf("payment");
 const orderSurvives = survivalOf("order");
 
-/** A payment that order-service may read, for calls that its certificate is enough for. */
-const read = { paymentId: "", client: "storefront" };
+let reading: Awaited<ReturnType<typeof readingCall>>;
 const scenario = scenariosOn(async (stack) => {
-  const { messages } = await callOn(stack, createPayment, await payingCall(stack));
-  read.paymentId = messages[0]?.payment?.paymentId ?? "";
+  reading = await readingCall(stack);
 });
 
 const block = headerBlock(callFields(path));
@@ -85,7 +84,7 @@ scenario("P2", "a connection that is flooded is closed", async (trial) => {
       }
     });
   }
-  const after = await trial.call(getPayment, { as: "order-service", message: read });
+  const after = await trial.call(getPayment, reading);
   trial.observe("the same workload, on a new connection", "OK", after.status);
 });
 

@@ -4,8 +4,9 @@ import { PaymentService } from "@zero-trust/proto/payment/v1";
 import { type AttackCall, type AttackStream, grpcMessage } from "@zero-trust/testkit";
 import { expect } from "vitest";
 import { attackerOf, statusIn } from "./attackers.ts";
-import { callOn, onTheWire } from "./call.ts";
+import { onTheWire } from "./call.ts";
 import { bearerOf, payingCall } from "./credentials.ts";
+import { readingCall } from "./reading-call.ts";
 import { scenariosOn } from "./scenario.ts";
 import { survivalOf } from "./survival.ts";
 import { tally } from "./tally.ts";
@@ -21,13 +22,11 @@ const maxConnections = 20;
 
 const survives = survivalOf("payment");
 
-/** A payment that order-service may read, for calls that its certificate is enough for. */
-const read = { paymentId: "", client: "storefront" };
+let reading: Awaited<ReturnType<typeof readingCall>>;
 const scenario = scenariosOn(async (stack) => {
-  const { messages } = await callOn(stack, createPayment, await payingCall(stack));
-  read.paymentId = messages[0]?.payment?.paymentId ?? "";
+  reading = await readingCall(stack);
 });
-const rightMessage = () => grpcMessage(onTheWire(getPayment, read).bytes);
+const rightMessage = () => grpcMessage(onTheWire(getPayment, reading.message).bytes);
 
 /** Opens connections, fifty at a time; one that is refused counts as closed. Gives how many are closed, at any time. */
 async function openMany(count: number, open: () => Promise<{ readonly end: Promise<unknown> }>): Promise<() => number> {
@@ -54,7 +53,7 @@ scenario("P4", "connections that say nothing are closed, and newcomers are let i
   const connections = await trial.recordsSince("payment");
   const refused = async () => (await connections()).filter(({ log }) => log === "connection");
   const newcomer = async (what: string) => {
-    const { status } = await trial.call(getPayment, { as: "order-service", message: read });
+    const { status } = await trial.call(getPayment, reading);
     trial.observe(`${what}: a newcomer meanwhile`, "OK", status);
   };
   const observeClosed = async (what: string, closed: () => number, least: number, waitMs: number) => {

@@ -15,8 +15,9 @@ import {
 import { expect } from "vitest";
 import type { Expected } from "../catalogue/row.ts";
 import { attackerOf, statusIn } from "./attackers.ts";
-import { callOn, type Outcome, onTheWire } from "./call.ts";
+import { type Outcome, onTheWire } from "./call.ts";
 import { claimsOf, forgerOf, payingCall } from "./credentials.ts";
+import { readingCall } from "./reading-call.ts";
 import { scenariosOn } from "./scenario.ts";
 import { signatureOf } from "./signature.ts";
 import { survivalOf } from "./survival.ts";
@@ -30,16 +31,14 @@ const survives = survivalOf("payment");
 /** The largest message that payment takes, in bytes. */
 const maxMessageBytes = 64 * 1024;
 
-/** A payment that order-service may read, for calls that its certificate is enough for. */
-const read = { paymentId: "", client: "storefront" };
+let reading: Awaited<ReturnType<typeof readingCall>>;
 const scenario = scenariosOn(async (stack) => {
-  const { messages } = await callOn(stack, createPayment, await payingCall(stack));
-  read.paymentId = messages[0]?.payment?.paymentId ?? "";
+  reading = await readingCall(stack);
 });
 
 /** The call done right. */
 async function control(trial: Trial): Promise<void> {
-  const { status } = await trial.call(getPayment, { as: "order-service", message: read });
+  const { status } = await trial.call(getPayment, reading);
   trial.observe("the same done right", "OK", status);
 }
 
@@ -51,7 +50,7 @@ scenario("P1", "malformed compression is an error of its call alone, and a bomb 
     headers: [["grpc-encoding", encoding]],
     body: [grpcMessage(bytes, { compressed: true })],
   });
-  const good = gzipSync(onTheWire(getPayment, read).bytes);
+  const good = gzipSync(onTheWire(getPayment, reading.message).bytes);
   const malformed: readonly (readonly [what: string, bytes: Buffer])[] = [
     ["no gzip at all", Buffer.from("this is not gzip")],
     ["gzip without its end", good.subarray(0, -4)],
@@ -92,7 +91,7 @@ scenario("P3", "metadata that is too much is refused, whether or not our SETTING
     ["200 entries", entries(200, 1), "closed"],
   ];
   const since = await trial.recordsSince("payment");
-  const { bytes } = onTheWire(getPayment, read);
+  const { bytes } = onTheWire(getPayment, reading.message);
   const right = { path, body: [grpcMessage(bytes)] };
   await using insider = attackerOf(trial.stack, "payment", "order-service");
   await survives(trial, "too much metadata", async () => {
@@ -187,7 +186,7 @@ scenario(
       expect(`${outcome.details} ${JSON.stringify(outcome.trailers.getMap())}`).not.toMatch(/canary/i);
       return outcome;
     };
-    const right = () => trial.call(getPayment, { as: "order-service", message: read });
+    const right = () => trial.call(getPayment, reading);
     const whose: readonly (readonly [who: string, expected: Expected, as?: Workload])[] = [
       ["no certificate", "T"],
       ["no grants", "PERMISSION_DENIED PEER_NOT_GRANTED", "stranger"],
@@ -215,7 +214,7 @@ scenario("P12", "names of what every object has are names like any other", async
   const names = ["__proto__", "constructor", "prototype", "hasownproperty", "tostring"];
   await using insider = attackerOf(trial.stack, "payment", "order-service");
   const session = await insider.session();
-  const right = { path, body: [grpcMessage(onTheWire(getPayment, read).bytes)] };
+  const right = { path, body: [grpcMessage(onTheWire(getPayment, reading.message).bytes)] };
   for (const name of [...names, "__proto__-bin"]) {
     const headers: HeaderFields = [
       [name, "polluted"],

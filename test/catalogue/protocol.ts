@@ -92,10 +92,10 @@ export const protocol: Group = {
     {
       id: "P11",
       attack: "line feeds, terminal escapes, JSON in metadata, SAN, subject, path",
-      expected: ["ignored"],
+      expected: ["ignored", "closed"],
       threats: [],
-      defences: [],
-      mutants: [],
+      defences: ["packages/auth/src/decision-event.ts", "packages/server/src/log.ts"],
+      mutants: ["log-injection"],
     },
     {
       id: "P12",
@@ -119,8 +119,12 @@ export const protocol: Group = {
         "canary secrets: key, token, HMAC key, private key, in logs, errors, traces, reports, database files and their WAL",
       expected: ["none found"],
       threats: [],
-      defences: [],
-      mutants: [],
+      defences: [
+        "packages/auth/src/decision-event.ts",
+        "packages/server/src/redact.ts",
+        "services/issuer/src/token-log.ts",
+      ],
+      mutants: ["secret-in-a-path", "secret-in-a-token-request", "refused-scope-said-again"],
     },
     {
       id: "P15",

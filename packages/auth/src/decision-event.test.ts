@@ -28,6 +28,16 @@ describe("printable", () => {
     expect(JSON.parse(line)).toMatchObject({ outcome: "refused", method: printable(text) });
     expect(printable(text).length).toBeLessThanOrEqual(259);
   });
+  test.each([
+    ["an API key", "sk-live-abcdefghijkl-AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh80123abcd"],
+    ["a signing secret", "hs-AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"],
+    ["a token", "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJzdG9yZWZyb250In0.c2lnbmF0dXJl"],
+    ["a token that is too long", `eyJhbGciOiJFUzI1NiJ9${"x".repeat(1_000)}`],
+  ])("takes %s out, wherever it was put", (_name, secret) => {
+    expect(printable(`/payment.v1.PaymentService/${secret}`)).toMatch(
+      /^\/payment\.v1\.PaymentService\/\[redacted\](?:\.\.\.)?$/,
+    );
+  });
   test("leaves harmless text as it is", () => {
     const text = "/payment.v1.PaymentService/GetPayment";
     expect(printable(text)).toBe(text);

@@ -53,9 +53,13 @@ export interface DecisionMeasure {
 /** Longest caller-controlled text that goes into a log record. */
 const maxTextLength = 256;
 
-/** Makes caller-controlled text harmless in a log: printable ASCII alone, and not too much of it. */
+/** What secrets of ours look like, whole or cut off: a caller may put one where it does not belong, in a path for instance. */
+const secretText = /\bsk-(?:live|test)-[\w-]+|\bhs-[\w-]{10,}|\beyJ[\w-]{10,}[\w.-]*/g;
+
+/** Makes caller-controlled text harmless in a log: printable ASCII alone, not too much of it, and no secret that looks like one. */
 export function printable(text: string): Printable {
-  const clean = text.slice(0, maxTextLength).replace(/[^\x20-\x7e]/g, "?");
+  const cut = text.slice(0, maxTextLength);
+  const clean = cut.replace(/[^\x20-\x7e]/g, "?").replace(secretText, "[redacted]");
   return (text.length > maxTextLength ? `${clean}...` : clean) as Printable;
 }
 

@@ -213,4 +213,13 @@ describe("refuses (B20)", () => {
     expect(record()).toMatchObject({ outcome: "refused" });
     expect(started.lines.join("").length).toBeLessThan(1500);
   });
+
+  test.each(["scope", "resource", "client_id", "grant_type"])(
+    "and says nothing of what stands in %s, which may be a secret that has strayed there",
+    async (field) => {
+      const { body } = await tokenRequest({ [field]: "kIzVlc_rTkQm0PxXTF5TvZW2qQ4rxs7z" });
+      expect(body).toHaveProperty("error");
+      expect(JSON.stringify(body) + started.lines.join("")).not.toContain("kIzVlc");
+    },
+  );
 });

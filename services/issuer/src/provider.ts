@@ -130,8 +130,8 @@ function allowedScopes(ctx: KoaContextWithOIDC, client: RegisteredClient | undef
   const { scope } = asked(ctx);
   const scopes = typeof scope === "string" ? scope.split(" ") : [];
   if (scopes.length === 0) throw new errors.InvalidScope("a scope is needed", "");
-  const refused = scopes.filter((each) => !allowed.has(each));
-  if (refused.length > 0)
-    throw new errors.InvalidScope("a scope is not one for this client and resource", refused.join(" "));
+  // Not said again: who puts a secret there would find it in whatever keeps answers.
+  if (!scopes.every((each) => allowed.has(each)))
+    throw new errors.InvalidScope("a scope is not one for this client and resource", "");
   return scopes;
 }

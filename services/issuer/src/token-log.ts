@@ -3,6 +3,11 @@ import type { Caller } from "./caller.ts";
 
 /** Longest text of a caller's that goes into a record. */
 const MAX_TEXT_LENGTH = 256;
+/** Most scopes of a request that do. */
+const MAX_SCOPES = 16;
+/** What scopes and resources look like here. Anything else is not written: it may be a secret that has strayed into the field. */
+const SCOPE = /^[a-z][a-z0-9:._-]{0,63}$/;
+const RESOURCE = /^https:\/\/[a-z0-9.-]{1,253}(?::[0-9]{1,5})?$/;
 
 /** One request to the token endpoint or the revocation endpoint, decided. */
 export interface TokenRequest {
@@ -11,7 +16,7 @@ export interface TokenRequest {
   /** "ignored": a revocation of what is no token of the client's. */
   readonly outcome: "issued" | "refused" | "failed" | "revoked" | "ignored";
   readonly caller?: Caller | undefined;
-  /** What was asked for, as the caller put it. */
+  /** What was asked for, as the caller put it; written as far as it has the form of such a thing. */
   readonly audience?: unknown;
   readonly scope?: unknown;
   /** The `jti` of the token. */
@@ -35,8 +40,8 @@ export function tokenLog(log: Log): TokenLog {
         client: caller?.client?.clientId,
         spiffeId: caller?.peer.spiffeId,
         certificate: caller?.peer.thumbprint,
-        audience: shorten(audience),
-        scopes: typeof scope === "string" ? shorten(scope)?.split(" ") : undefined,
+        audience: audience === undefined ? undefined : [audience].flat().map(known(RESOURCE)).join(" "),
+        scopes: typeof scope === "string" ? scope.split(" ", MAX_SCOPES).map(known(SCOPE)) : undefined,
         tokenId,
         error,
         cause: shorten(cause),
@@ -47,8 +52,10 @@ export function tokenLog(log: Log): TokenLog {
   };
 }
 
-function shorten(value: unknown): string | undefined {
-  const text = Array.isArray(value) ? value.join(" ") : value;
-  if (typeof text !== "string") return undefined;
-  return text.length > MAX_TEXT_LENGTH ? `${text.slice(0, MAX_TEXT_LENGTH)}…` : text;
+function known(form: RegExp): (value: unknown) => string {
+  return (value) => (typeof value === "string" && form.test(value) ? value : "?");
+}
+
+function shorten(text: string | undefined): string | undefined {
+  return text !== undefined && text.length > MAX_TEXT_LENGTH ? `${text.slice(0, MAX_TEXT_LENGTH)}…` : text;
 }
