@@ -55,7 +55,7 @@ async function decisionsOf(trial: Trial, service: ServiceName): Promise<readonly
     .filter((line) => line !== "");
 }
 
-const isControl = (text: string) => [...text].some((character) => character < " ");
+const isControl = (text: string) => Array.from(text).some((character) => character < " ");
 
 scenario("P11", "whatever a caller sends is at most one well-formed record", async (trial) => {
   const { stack } = trial;

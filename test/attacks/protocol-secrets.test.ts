@@ -28,12 +28,12 @@ async function writtenBy(stack: Stack): Promise<ReadonlyMap<string, string>> {
 
 scenario("P14", "no secret is in what is written or answered, whatever field it was shown in", async (trial) => {
   const { stack } = trial;
-  const { apiKey, partnerSecret, signing, tlsFolder } = stack.deployment;
+  const { apiKey, partnerSecret, signing } = stack.deployment;
   const answers: string[] = [];
   const storefront = await bearerOf(stack, "storefront", "order", ["read:orders"]);
   const partner = await bearerOf(stack, "partner", "order", ["read:orders"]);
   const tokens = [storefront, partner].map(({ authorization = "" }) => authorization.slice("Bearer ".length));
-  const pem = readFileSync(join(tlsFolder("storefront"), "tls.key"), "utf8");
+  const pem = readFileSync(join(stack.deployment.tlsFolder("storefront"), "tls.key"), "utf8");
   const search = new SecretSearch(
     new Map([
       ...canariesOf(stack),
