@@ -70,7 +70,8 @@ async function testInContainers(): Promise<boolean> {
     // With a variant of each whose clock a test can move.
     if (!(await run([join(top, "infra/docker/build-images.ts"), "--faketime", ...built]))) return false;
   }
-  const config = ["--root", ".", "--config", "../vitest.config.ts", "--mode", "e2e"];
+  // Two files at a time, on few cores too: they wait more than they work.
+  const config = ["--root", ".", "--config", "../vitest.config.ts", "--mode", "e2e", "--maxWorkers", "2"];
   // A line a test, as it ends, since each is a claim.
   const reporters = ["--reporter=verbose", "--reporter=json", "--reporter=./report/reporter.ts"];
   return await run([vitest, "run", ...config, ...reporters, ...process.argv.slice(2)]);
