@@ -40,9 +40,10 @@ async function oneRecord(
   const linesBefore = (await attacked.said()).length;
   const decisionsBefore = (await decisionsOf(trial, service)).length;
   await attack();
-  const news = async () => (await attacked.said()).slice(linesBefore);
+  const news = async () => (await attacked.said()).slice(linesBefore).filter(isOfCaller);
   await expect.poll(news, { timeout: 20_000, interval: 20 }).not.toEqual([]);
-  const lines = [...(await news()), ...(await decisionsOf(trial, service)).slice(decisionsBefore)];
+  const decisions = (await decisionsOf(trial, service)).slice(decisionsBefore).filter(isOfCaller);
+  const lines = [...(await news()), ...decisions];
   const odd = lines.find((line) => !/^\{[\x20-\x7e]*\}$/.test(line));
   if (odd !== undefined) return `wrote ${JSON.stringify(odd)}`;
   const records = lines.map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>);
@@ -51,6 +52,9 @@ async function oneRecord(
   const written = records.filter((record) => record["log"] === kind).length;
   return written === 1 ? "ignored" : `wrote ${written} records`;
 }
+
+/** A container asks for its health, whatever else goes on. */
+const isOfCaller = (line: string): boolean => !line.includes('"method":"/grpc.health.v1.Health/Check"');
 
 /** The lines of the file in which a service keeps its decisions; the issuer has none. */
 async function decisionsOf(trial: Trial, service: ServiceName): Promise<readonly string[]> {
