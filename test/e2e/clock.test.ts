@@ -77,18 +77,20 @@ scenario(
     const ours = createClient(PaymentService, connect({ channels, credentials: [hmac({ keyId, secret })] }));
     const captured = sign();
     trial.observe("before", "OK", (await trial.call(getPayment, captured)).status);
-    for (const seconds of [600, -45]) {
+    for (const seconds of [600, -20]) {
       await stack.moveClock("payment", seconds);
       await trial.denied({
         what: `the service's clock ${Math.abs(seconds)} s ${seconds > 0 ? "ahead" : "behind"}, a signature by the true one`,
         expected: "UNAUTHENTICATED CREDENTIAL_EXPIRED",
         by: "payment",
         attack: () => trial.call(getPayment, sign()),
-        control: () =>
-          ours.getPayment({ paymentId }).then(
-            () => ({ status: "OK" }),
-            (error: unknown) => ({ status: String(error) }),
-          ),
+        // A nonce store knows nothing of the time before its start, to which such a clock may lead back: it says so for a while.
+        control: async () => {
+          await expect
+            .poll(() => served(ours.getPayment({ paymentId })), { timeout: 60_000, interval: 500 })
+            .toBe("served");
+          return { status: "OK" };
+        },
       });
       trial.observe(
         "our client, after the service has told its time",
