@@ -57,8 +57,6 @@ export interface Row {
   readonly expected: readonly Expected[];
   /** What is expected besides where it can be shown: in containers, whose clocks can be moved. */
   readonly alsoInContainers?: readonly Expected[];
-  /** The threats that it is an instance of, by their ids in `threats.ts`. */
-  readonly threats: readonly string[];
   /** The files that shut the door, from the top of the repository. */
   readonly defences: readonly string[];
   /** The mutants of `test/mutants` that open the door and turn a test with this id red; or why no edit can. */

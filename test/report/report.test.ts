@@ -28,7 +28,7 @@ test("a control that is let in is not what a row of refusals expects", () => {
 
 test("every row is in the report, whether it was tried or not, and says why not", () => {
   const run = { driver: "processes", startedAt: "2026-01-02T03:04:05.678Z", durationMs: 1 } as const;
-  const row = { attack: "a", expected: ["T"], threats: [], defences: [], mutants: [] } as const;
+  const row = { attack: "a", expected: ["T"], defences: [], mutants: [] } as const;
   const rows = [
     { ...row, id: "A1" },
     { ...row, id: "A2", only: "containers" as const },

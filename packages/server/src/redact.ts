@@ -35,8 +35,9 @@ const SECRET_TEXT: RegExp = new RegExp(
     String.raw`\bsk-(?:live|test)-[\w-]+`, // API key
     String.raw`\bhs-[\w-]{43}`, // signing secret
     String.raw`\beyJ[\w-]+\.[\w-]*\.[\w-]*`, // JWT
-    // Value of an authorization header; not a rule of a policy in a decision, `BEARER read:orders`, where no token has a colon.
-    String.raw`\b(?:Bearer|Basic) +(?![a-z]+:[a-z])[\w.~+/=-]+`,
+    String.raw`\bBasic +[\w.~+/=-]+`, // value of an authorization header
+    // The same of a token; but not the rule of a decision, `BEARER read:orders`: no token has a colon.
+    String.raw`\bBearer +(?![a-z]+:[a-z])[\w.~+/=-]+`,
     "-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)",
   ].join("|"),
   "gisu",
