@@ -29,15 +29,18 @@ export default class CatalogueReporter implements Reporter {
     const report = reportOf(run, catalogue, results);
     writeWhole("report.json", `${JSON.stringify(report, null, 2)}\n`);
     writeWhole("index.html", pageOf(report));
-    console.log(`\n${matrixOf(report)}\n\n  ${join(folder, "index.html").replace(root, "")}`);
+    const said = `\n${matrixOf(report)}\n\n  ${join(folder, "index.html").replace(root, "")}`;
+    // After what other reporters have to say.
+    process.once("exit", () => console.log(said));
   }
 }
 
-/** The result of a test whose name begins with the id of a row. */
+/** The result of a test whose name begins with the id of a row; one that its file could not come to has failed. */
 function resultOf(test: TestCase): readonly ScenarioResult[] {
   const [, id, claim] = /^([A-Z]\d+b?): (.*)$/s.exec(test.name) ?? [];
   const { state } = test.result();
-  if (id === undefined || claim === undefined || state === "skipped" || state === "pending") return [];
+  const left = state === "skipped" || state === "pending";
+  if (id === undefined || claim === undefined || (left && test.module.errors().length === 0)) return [];
   const observations = test.meta().scenario?.observations ?? [];
   return [{ id, claim, passed: state === "passed", durationMs: test.diagnostic()?.duration ?? 0, observations }];
 }
