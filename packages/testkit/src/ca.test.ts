@@ -1,9 +1,12 @@
 // Before what builds on it is loaded.
 import "reflect-metadata";
 import { X509Certificate } from "node:crypto";
-import { X509Certificate as Certificate, X509Crl, type X509CrlEntry } from "@peculiar/x509";
+import { X509Certificate as Certificate, X509CertificateGenerator, X509Crl, type X509CrlEntry } from "@peculiar/x509";
 import { describe, expect, test } from "vitest";
 import { createCa, extendedKeyUsage, type LeafOptions } from "./ca.ts";
+import { newKeys, privateKeyPem, SIGNATURE } from "./signer.ts";
+
+type Keys = Awaited<ReturnType<typeof newKeys>>;
 
 const ca = await createCa();
 const spiffeId = "spiffe://production.internal/order-service";
@@ -95,4 +98,31 @@ describe("createCa", () => {
     expect(list.entries.map(serial)).toEqual(["0102"]);
     expect(await list.verify({ publicKey: new Certificate(ca.ca) })).toBe(false);
   });
+
+  test("signs in the place of another CA whose keys it is given", async () => {
+    const [root, intermediate] = [await newKeys(), await newKeys()];
+    const authority = {
+      root: await authorityOf("Their Root", root, root),
+      intermediate: await authorityOf("Their Intermediate", intermediate, root, "Their Root"),
+    };
+    const theirs = await createCa({ authority });
+    const { cert, ca: trusted } = await theirs.issue({ spiffeId });
+    const [leaf] = chainOf(cert);
+    expect(trusted.trim()).toBe(authority.root.certificate.trim());
+    expect(leaf?.verify(new X509Certificate(authority.intermediate.certificate).publicKey)).toBe(true);
+    expect(leaf?.issuer).toBe("CN=Their Intermediate");
+  });
 });
+
+/** A CA's certificate and key, PEM, as its files have them. */
+async function authorityOf(name: string, keys: Keys, signer: Keys, issuer = name) {
+  const certificate = await X509CertificateGenerator.create({
+    serialNumber: "01",
+    subject: `CN=${name}`,
+    issuer: `CN=${issuer}`,
+    publicKey: keys.publicKey,
+    signingKey: signer.privateKey,
+    signingAlgorithm: SIGNATURE,
+  });
+  return { certificate: certificate.toString("pem"), key: await privateKeyPem(keys.privateKey) };
+}

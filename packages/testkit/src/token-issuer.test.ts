@@ -1,4 +1,4 @@
-import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from "jose";
+import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, exportJWK, generateKeyPair, jwtVerify } from "jose";
 import { describe, expect, test } from "vitest";
 import { createTokenIssuer } from "./token-issuer.ts";
 
@@ -29,5 +29,13 @@ describe("createTokenIssuer", () => {
   test("keeps its private key out of the key set", async () => {
     const { jwks } = await createTokenIssuer({ issuer });
     expect(jwks.keys[0]).not.toHaveProperty("d");
+  });
+
+  test("signs in the place of another issuer whose key it is given", async () => {
+    const { privateKey, publicKey } = await generateKeyPair("ES256", { extractable: true });
+    const tokens = await createTokenIssuer({ issuer, signingKey: { ...(await exportJWK(privateKey)), kid: "theirs" } });
+    const { protectedHeader } = await jwtVerify(await tokens.sign({}), publicKey);
+    expect([protectedHeader.kid, tokens.keyId]).toEqual(["theirs", "theirs"]);
+    expect(tokens.jwks.keys[0]).not.toHaveProperty("d");
   });
 });
