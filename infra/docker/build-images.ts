@@ -3,7 +3,8 @@
  * `--faketime` it adds `zero-trust/<service>:faketime` on top of them, whose clock a test can move.
  *
  * It installs and builds in a container where bases and packages are in reach of one, else on the host, and says which.
- * `ZT_BUILD=container` and `ZT_BUILD=host` decide it; infra/docker/README.md has the other variables.
+ * `ZT_BUILD=container` and `ZT_BUILD=host` decide it; infra/docker/README.md has the other variables. A service whose image is named
+ * by `ZT_ORDER_IMAGE` and so on is not built.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, globSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
@@ -112,6 +113,28 @@ function main(work: string): void {
   const unknown = services.find((service) => !existsSync(join(root, "services", service)));
   if (unknown !== undefined) throw new Error(`There is no service named ${unknown}.`);
 
+  build(
+    services.filter((service) => named(service) === undefined),
+    work,
+  );
+  if (!values.faketime) return;
+  const debian = ["--build-arg", `DEBIAN=${baseImage("debian")}`];
+  const nothing = join(work, "nothing");
+  mkdirSync(nothing);
+  for (const service of services) {
+    const below = named(service) ?? `zero-trust/${service}:local`;
+    const on = ["--file", "infra/docker/faketime.Dockerfile", "--build-arg", `IMAGE=${below}`];
+    console.log(image(`zero-trust/${service}:faketime`, [...on, ...debian, nothing]));
+  }
+}
+
+/** The image that is to be used in place of the one that would be built here. */
+function named(service: string): string | undefined {
+  return process.env[`ZT_${service.toUpperCase()}_IMAGE`];
+}
+
+function build(services: readonly string[], work: string): void {
+  if (services.length === 0) return;
   const runtime = baseImage("runtime");
   const inContainer = isInContainer(runtime);
   const builder = inContainer ? ["--build-arg", `BUILDER=${baseImage("builder")}`] : [];
@@ -129,15 +152,6 @@ function main(work: string): void {
       deploy(service, folder);
       console.log(image(tag, [...args, "--target", "prebuilt", folder]));
     }
-  }
-
-  if (!values.faketime) return;
-  const debian = ["--build-arg", `DEBIAN=${baseImage("debian")}`];
-  const nothing = join(work, "nothing");
-  mkdirSync(nothing);
-  for (const service of services) {
-    const on = ["--file", "infra/docker/faketime.Dockerfile", "--build-arg", `IMAGE=zero-trust/${service}:local`];
-    console.log(image(`zero-trust/${service}:faketime`, [...on, ...debian, nothing]));
   }
 }
 
