@@ -77,10 +77,11 @@ export class Trial {
     }, settling);
   }
 
-  /** What a service logs from now on. */
+  /** What a service logs from now on, but for the questions for its health, which a container asks whatever else goes on. */
   async recordsSince(service: ServiceName): Promise<() => Promise<readonly LogRecord[]>> {
     const { length } = await this.stack[service].log();
-    return async () => (await this.stack[service].log()).slice(length);
+    const isOfCaller = ({ method }: LogRecord) => method !== "/grpc.health.v1.Health/Check";
+    return async () => (await this.stack[service].log()).slice(length).filter(isOfCaller);
   }
 
   /** Says that the scenario ends a service and starts it again. */
