@@ -1,0 +1,101 @@
+import { spawnSync } from "node:child_process";
+import { freePort, type ServerTls, serverFolder } from "./server-folder.ts";
+import { ServerProcess } from "./server-process.ts";
+
+/** How a Valkey server is started. */
+export interface ValkeyServerOptions {
+  /** It takes connections over TLS alone then, from clients with a certificate of `ca` alone; in plaintext unless given. */
+  readonly tls?: ServerTls;
+  /** What the user `tests`, whom alone it lets in, may do, as in an ACL file. Default: everything. */
+  readonly acl?: string;
+  /** More settings, as they stand in `valkey.conf`. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+/** A Valkey (or Redis) server on loopback, whose data is gone with it. */
+export interface ValkeyServer extends AsyncDisposable {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  readonly pid: number;
+  /** Ends it; what it does not keep on a disk, which is everything by default, is gone. */
+  stop(signal?: "SIGTERM" | "SIGKILL"): Promise<void>;
+  /** Starts it again where it was. */
+  start(): Promise<void>;
+  /** Stops it from answering for a while, with its connections open. */
+  pause(): void;
+  resume(): void;
+}
+
+const user = "tests";
+const password = "throwaway";
+
+/** The program that is installed here, `valkey-server` or `redis-server`; undefined where there is none. */
+export function findValkey(): string | undefined {
+  return ["valkey-server", "redis-server"].find((name) => spawnSync(name, ["--version"]).status === 0);
+}
+
+/**
+ * Starts the Valkey or Redis server of this machine, empty and without a disk.
+ *
+ * @throws Error when none is installed
+ * @example
+ * ```ts
+ * import { startValkey } from "@zero-trust/testkit/servers";
+ *
+ * await using server = await startValkey({ acl: "~zt:* +ping +eval" });
+ * const url = `redis://${server.user}:${server.password}@${server.host}:${server.port}`;
+ * ```
+ */
+export async function startValkey(options: ValkeyServerOptions = {}): Promise<ValkeyServer> {
+  const { tls, acl = "~* &* +@all", settings = {} } = options;
+  const program = findValkey();
+  if (program === undefined) throw new Error("Neither valkey-server nor redis-server is installed.");
+  await using cleanup = new AsyncDisposableStack();
+  const folder = cleanup.use(serverFolder("valkey"));
+  const port = await freePort();
+  const listening =
+    tls === undefined
+      ? { port: String(port) }
+      : {
+          port: "0",
+          "tls-port": String(port),
+          "tls-protocols": "TLSv1.3",
+          "tls-auth-clients": "yes",
+          "tls-cert-file": folder.write("tls.crt", tls.cert),
+          "tls-key-file": folder.write("tls.key", tls.key),
+          "tls-ca-cert-file": folder.write("ca.crt", tls.ca),
+        };
+  const users = [`user default off`, `user ${user} on >${password} ${acl}`];
+  const all = {
+    bind: "127.0.0.1",
+    dir: folder.path,
+    save: '""',
+    appendonly: "no",
+    "maxmemory-policy": "noeviction",
+    ...listening,
+    ...settings,
+  };
+  const lines = [...Object.entries(all).map(([name, value]) => `${name} ${value}`), ...users];
+  const server = new ServerProcess([program, folder.write("valkey.conf", `${lines.join("\n")}\n`)], {
+    ready: /eady to accept connections/,
+  });
+  cleanup.defer(async () => await server.stop("SIGKILL"));
+  await server.start();
+  const running = cleanup.move();
+  return {
+    host: "127.0.0.1",
+    port,
+    user,
+    password,
+    get pid() {
+      return server.pid;
+    },
+    stop: (signal = "SIGTERM") => server.stop(signal),
+    start: () => server.start(),
+    pause: () => server.signal("SIGSTOP"),
+    resume: () => server.signal("SIGCONT"),
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
