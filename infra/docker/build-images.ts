@@ -82,9 +82,9 @@ function isInContainer(base: string): boolean {
   return false;
 }
 
-/** Compiles on the host and lays out what the service needs, from what the install has fetched. */
+/** Compiles on the host and lays out what the service needs, from what the install has fetched: the registry is asked at most how old a package is. */
 function deploy(service: string, folder: string): void {
-  run("pnpm", ["--filter", `@zero-trust/${service}`, "deploy", "--prod", "--offline", folder]);
+  run("pnpm", ["--filter", `@zero-trust/${service}`, "deploy", "--prod", "--prefer-offline", folder]);
   // What deploying left for a later install, with the time in it: the image has none, and equal ones must be equal.
   const leftovers = ["pnpm-*.yaml", "node_modules/.modules.yaml", "node_modules/.pnpm-workspace-state*.json"];
   for (const file of globSync(leftovers, { cwd: folder })) rmSync(join(folder, file));
