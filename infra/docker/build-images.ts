@@ -82,7 +82,10 @@ function isInContainer(base: string): boolean {
   return false;
 }
 
-/** Compiles on the host and lays out what the service needs, from what the install has fetched: the registry is asked at most how old a package is. */
+/**
+ * Compiles on the host and lays out what the service needs, from what the install has fetched. The registry is asked at most
+ * how old a package is.
+ */
 function deploy(service: string, folder: string): void {
   run("pnpm", ["--filter", `@zero-trust/${service}`, "deploy", "--prod", "--prefer-offline", folder]);
   // What deploying left for a later install, with the time in it: the image has none, and equal ones must be equal.
