@@ -73,7 +73,7 @@ export async function writeDeployment(folder: string): Promise<Deployment> {
   const signing = { "order-service": of(sealed, "order-service"), storefront: of(sealed, "storefront") };
   write("payment/signing-keys.json", sealSigningKeys(sealed, keyEncryptionKey), secret);
   write("payment/key-encryption-key", keyEncryptionKey.expose(), secret);
-  write("order/signing-secret", signing["order-service"].secret.expose(), secret);
+  write("order/signing-key.json", `${JSON.stringify(ownKey(signing["order-service"]))}\n`, secret);
 
   const partnerSecret = randomBytes(32).toString("base64url");
   const sha256 = createHash("sha256").update(partnerSecret).digest("hex");
@@ -114,6 +114,11 @@ function apiKeyFileFor(holders: DeclaredHolders["apiKeys"], service: string) {
     .map((holder) => ({ ...holder, ...newApiKey("live") }));
   const keys = issued.map(({ key: _, sha256, ...holder }) => ({ ...holder, createdAt, secrets: [{ sha256 }] }));
   return { issued, keys };
+}
+
+/** A signing key as whoever signs with it keeps it. */
+function ownKey({ id, secret }: { readonly id: string; readonly secret: Secret }) {
+  return { id, secret: secret.expose() };
 }
 
 /** What a client got. */

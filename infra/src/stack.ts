@@ -98,8 +98,7 @@ export async function startStack(folder: string, options: StackOptions = {}): Pr
     ZT_DECISIONS_FILE: join(folder, "order/decisions.jsonl"),
     ZT_DATABASE_FILE: join(folder, "order/order.sqlite"),
     ZT_PAYMENT_ADDRESS: paymentAddress,
-    ZT_SIGNING_KEY_ID: deployment.signing["order-service"].id,
-    ZT_SIGNING_SECRET_FILE: join(folder, "order/signing-secret"),
+    ZT_SIGNING_SECRET_FILE: join(folder, "order/signing-key.json"),
   });
   await Promise.all([
     untilReady(deployment, "payment-service", payment, signal),

@@ -159,8 +159,7 @@ export async function startContainers(options: ContainerStackOptions = {}): Prom
     ZT_DECISIONS_FILE: data("order", "decisions.jsonl"),
     ZT_DATABASE_FILE: data("order", "order.sqlite"),
     ZT_PAYMENT_ADDRESS: `${relayHost}:${between.payment}`,
-    ZT_SIGNING_KEY_ID: deployment.signing["order-service"].id,
-    ZT_SIGNING_SECRET_FILE: file("signing-secret"),
+    ZT_SIGNING_SECRET_FILE: file("signing-key.json"),
   });
 
   const services = { deployment, issuer, payment, order };

@@ -5,6 +5,6 @@ export { TokenUnavailable } from "./bearer/held-token.ts";
 export type { ClientCredentialsOptions } from "./bearer/token-request.ts";
 export { clientCredentials, type TokenSource } from "./bearer/token-source.ts";
 export { type AuthenticatedChannels, type ConnectOptions, connect } from "./connect.ts";
-export { type HmacOptions, hmac } from "./hmac/client.ts";
+export { type HmacOptions, hmac, type OwnSigningKey } from "./hmac/client.ts";
 export type { AttemptFacts, PresentedRefusal, Presenter } from "./presenter.ts";
 export { Secret } from "./secret.ts";

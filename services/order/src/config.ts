@@ -21,8 +21,9 @@ export interface OrderConfig {
   readonly issuerAddress: string;
   /** Where to reach the payment service, `host:port`. */
   readonly paymentAddress: string;
-  /** The id of the key that requests to the payment service are signed with. */
-  readonly signingKeyId: string;
+  /** The id of the key that requests to the payment service are signed with, where its file has the secret alone. */
+  readonly signingKeyId: string | undefined;
+  /** The key itself: id and secret as JSON, which is followed, or the secret alone. */
   readonly signingSecretFile: string;
 }
 
@@ -40,7 +41,7 @@ const schema = z
     ZT_ISSUER: httpsOrigin.default("https://issuer.production.internal"),
     ZT_ISSUER_ADDRESS: address,
     ZT_PAYMENT_ADDRESS: address,
-    ZT_SIGNING_KEY_ID: text,
+    ZT_SIGNING_KEY_ID: text.optional(),
     ZT_SIGNING_SECRET_FILE: text,
   })
   .transform(

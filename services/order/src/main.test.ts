@@ -73,10 +73,11 @@ test.each([
   ["a wrong address", { ZT_ISSUER_ADDRESS: "issuer" }, /^order: ZT_ISSUER_ADDRESS must be a host and a port.*\n$/u],
   ["a missing certificate", { ZT_TLS_DIR: "/nowhere" }, /^order: \/nowhere\/tls\.crt does not exist.*\n$/u],
   ["a missing file of keys", { ZT_API_KEYS_FILE: "/nowhere" }, /^order: The file \/nowhere cannot be read.*\n$/u],
+  ["a missing secret", { ZT_SIGNING_SECRET_FILE: "/nowhere" }, /^order: The file \/nowhere cannot be read.*\n$/u],
   [
-    "a missing secret",
-    { ZT_SIGNING_SECRET_FILE: "/nowhere" },
-    /^order: The signing secret \/nowhere cannot be read.*\n$/u,
+    "a secret without the id of its key",
+    { ZT_SIGNING_KEY_ID: "" },
+    /^order: The file \S+ is no good: it has a secret and no id.*\n$/u,
   ],
   [
     "a database nowhere",

@@ -1,8 +1,8 @@
 // The order service's composition root: read from top to bottom, it is the service; it is closed from bottom to top.
 import { policyOf } from "@zero-trust/auth";
-import { bearer, clientCredentials, connect } from "@zero-trust/auth/client";
+import { bearer, clientCredentials, connect, hmac } from "@zero-trust/auth/client";
 import { jwks, tokenRevocations } from "@zero-trust/auth/server";
-import { apiKeyFile, apiKeyUseFile, decisionFile, grantsFile } from "@zero-trust/auth/stores/file";
+import { apiKeyFile, apiKeyUseFile, decisionFile, grantsFile, ownSigningKeyFile } from "@zero-trust/auth/stores/file";
 import { openDatabase } from "@zero-trust/database";
 import { httpsAgent, identityFromDirectory, mutualTlsChannels } from "@zero-trust/mtls";
 import { PaymentService } from "@zero-trust/proto/payment/v1";
@@ -11,7 +11,6 @@ import { identityLog, runService } from "@zero-trust/server";
 import { readOrderConfig } from "./config.ts";
 import { migrations, type OrderSchema } from "./migrations.ts";
 import { serveOrders } from "./service.ts";
-import { signerFromFile } from "./signing-secret.ts";
 
 /** A key that the issuer withdraws is dead within 30 s; some of them are for the issuer to see its file changed. */
 const KEY_REFRESH_MS = 20_000;
@@ -50,7 +49,8 @@ await runService("order", async (log) => {
     async (database) => await database.destroy(),
   );
 
-  const signer = signerFromFile({ keyId: config.signingKeyId, path: config.signingSecretFile });
+  const { signingKeyId: keyId, signingSecretFile } = config;
+  const signingKey = opened.adopt(ownSigningKeyFile(signingSecretFile, { keyId, onError }), (file) => file.close());
   const tokens = clientCredentials({
     tokenEndpoint: new URL(`https://${issuerAddress}/oauth/token`),
     agent,
@@ -70,7 +70,7 @@ await runService("order", async (log) => {
   const policies = [policyOf(PaymentService)];
   const payments = createClient(
     PaymentService,
-    connect({ channels, credentials: [bearer({ tokens }), signer], policies }),
+    connect({ channels, credentials: [bearer({ tokens }), hmac({ key: signingKey.current })], policies }),
   );
 
   const serving = await serveOrders({

@@ -5,8 +5,8 @@ import { parseApiKey } from "./format.ts";
 
 /** What the client side of API keys needs. */
 export interface ApiKeyOptions {
-  /** `sk-live-…` */
-  readonly key: string | Secret;
+  /** `sk-live-…`; or a function that is asked for it at each attempt, so that it can be rotated. */
+  readonly key: string | Secret | (() => string | Secret);
 }
 
 /**
@@ -26,12 +26,17 @@ export interface ApiKeyOptions {
  * }
  * ```
  */
-export function apiKey(options: ApiKeyOptions): Presenter {
-  const key = exposed(options.key);
-  if (parseApiKey(key) === undefined) throw new TypeError("The API key is malformed: was it copied whole?");
+export function apiKey({ key }: ApiKeyOptions): Presenter {
+  const keyOfNow = () => checked(exposed(typeof key === "function" ? key() : key));
+  keyOfNow();
   return {
     credential: Credential.API_KEY,
     metadataKeys: ["x-api-key"],
-    present: async () => ({ "x-api-key": key }),
+    present: async () => ({ "x-api-key": keyOfNow() }),
   };
+}
+
+function checked(key: string): string {
+  if (parseApiKey(key) === undefined) throw new TypeError("The API key is malformed: was it copied whole?");
+  return key;
 }

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { newApiKey, newKeyEncryptionKey, newSigningKey, sealSigningKeys } from "../issue.ts";
-import { apiKeyFile, FileError, grantsFile, signingKeyFile } from "./file.ts";
+import { apiKeyFile, FileError, grantsFile, ownSigningKeyFile, signingKeyFile } from "./file.ts";
 
 let folder: string;
 const path = (name: string) => join(folder, name);
@@ -75,6 +75,49 @@ describe("apiKeyFile", () => {
   test("refuses a key without a secret", () => {
     const key = { id: "a".repeat(12), client: "reporting", audience: "https://x", scopes: [], secrets: [] };
     expect(() => apiKeyFile(write("keys.json", { keys: [key] }))).toThrow(/keys\[0\] has no secret/);
+  });
+});
+
+describe("ownSigningKeyFile", () => {
+  const newKey = () => {
+    const { id, secret } = newSigningKey();
+    return { id, secret: secret.expose() };
+  };
+  const shown = ({ current }: ReturnType<typeof ownSigningKeyFile>) => {
+    const { keyId: id, secret } = current();
+    return { id, secret: typeof secret === "string" ? secret : secret.expose() };
+  };
+  test("follows id and secret together, and keeps the last good version", async () => {
+    const [one, other] = [newKey(), newKey()];
+    const errors: string[] = [];
+    const reload = { reloadMs: 5, onError: ({ message }: Error) => errors.push(message) };
+    using source = closing(ownSigningKeyFile(write("own.json", { ...one, client: "order-service" }), reload));
+    expect(shown(source.value)).toEqual(one);
+    write("own.json", { ...other, secret: "canary" });
+    await vi.waitFor(() => expect(errors[0]).toMatch(/own\.json is no good: the secret is not hs-/));
+    expect(errors[0]).not.toContain("canary");
+    expect(shown(source.value)).toEqual(one);
+    write("own.json", other);
+    await vi.waitFor(() => expect(shown(source.value)).toEqual(other));
+  });
+  test("takes a secret alone, with the line feed that editors put after it, where the id is given", () => {
+    const { id: keyId, secret } = newKey();
+    using source = closing(ownSigningKeyFile(write("own", `${secret}\n`), { keyId }));
+    expect(shown(source.value)).toEqual({ id: keyId, secret });
+  });
+  test.each([
+    ["a secret whose id nobody knows", newKey().secret, undefined, /a secret and no id/],
+    ["another id than the one that is given", newKey(), newKey().id, /another id than the one that is given/],
+    ["an id that is none", { ...newKey(), id: "sk-oops" }, undefined, /the id of the key is not hk-/],
+    ["a secret that is none", "hunter2", newKey().id, /the secret is not hs-/],
+    ["no secret", { id: newKey().id }, undefined, /no text "secret"/],
+    ["half of itself", '{"id":"hk-', undefined, /not JSON/],
+  ])("refuses %s in a sentence that names the file and does not quote it", (_name, content, keyId, message) => {
+    const open = () => ownSigningKeyFile(write("own.json", content), { keyId });
+    expect(open).toThrow(FileError);
+    expect(open).toThrow(message);
+    expect(open).toThrow(/own\.json/);
+    expect(open).not.toThrow(/oops|hunter2/);
   });
 });
 
