@@ -4,7 +4,8 @@ import { JsonShapeError } from "../json-shape.ts";
 
 /** A file that is read again when it changes, of which the last good version is kept. */
 export interface ReloadingFile<T> {
-  current(): T;
+  /** What it holds now; it may be passed on by itself. */
+  readonly current: () => T;
   /** Stops watching. */
   close(): void;
 }
