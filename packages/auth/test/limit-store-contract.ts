@@ -5,7 +5,7 @@ import type { LimitStore, LimitTake } from "../src/limits/limit-store.ts";
 export interface TriedLimits {
   readonly store: LimitStore;
   /** Comes when so many milliseconds have passed for the store. */
-  passMs(ms: number): void | Promise<void>;
+  readonly passMs: (ms: number) => void | Promise<void>;
 }
 
 /** Slow enough that a busy machine and a store over a network stay within one call. */

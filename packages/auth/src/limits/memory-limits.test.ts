@@ -67,6 +67,11 @@ describe("limits in memory", () => {
         let nowMs = 0;
         const store = memoryLimits({ now: () => nowMs });
         const taken: Record<string, number[]> = { a: [], b: [] };
+        const cameBack = (key: string, afterMs: number) => {
+          nowMs += afterMs;
+          expect(store.take({ key, cost: 0, rate: tried })).toEqual({ allowed: true });
+          nowMs -= afterMs;
+        };
         for (const { key, afterMs, cost } of steps) {
           nowMs += afterMs;
           const asked = store.take({ key, cost: 0, rate: tried });
@@ -74,13 +79,8 @@ describe("limits in memory", () => {
           const verdict = cost === 0 ? asked : store.take({ key, cost: 1, rate: tried });
           expect(verdict).toEqual(asked);
           const times = taken[key] ?? [];
-          if (cost === 1 && verdict.allowed) times.push(nowMs);
-          if (!verdict.allowed) {
-            const beforeMs = nowMs;
-            nowMs += verdict.retryAfterMs;
-            expect(store.take({ key, cost: 0, rate: tried })).toEqual({ allowed: true });
-            nowMs = beforeMs;
-          }
+          if (!verdict.allowed) cameBack(key, verdict.retryAfterMs);
+          else if (cost === 1) times.push(nowMs);
           for (const [index, fromMs] of times.entries()) {
             const within = times.length - index;
             expect(within).toBeLessThanOrEqual(tried.burst + ((nowMs - fromMs) / 1_000) * tried.perSecond + 1e-3);
