@@ -4,11 +4,14 @@
 #   base-images.sh runtime   what services run on: Node 24 and no shell                ZT_BASE_IMAGE
 #   base-images.sh builder   what they are built in: Node 24 with npm                  ZT_BUILDER_IMAGE
 #   base-images.sh debian    where other programs come from: Debian with apt           ZT_DEBIAN_IMAGE
+#   base-images.sh postgres  PostgreSQL for infra/compose and the tests                ZT_POSTGRES_IMAGE
+#   base-images.sh valkey    Valkey for the same                                       ZT_VALKEY_IMAGE
 #   base-images.sh KIND --wanted    the name alone, whether it is there or not
 #
-# The variable names the image wanted; unless it is set, the ARG of the Dockerfile does. A local one is used; else it is
-# pulled; where it cannot be pulled, a stand-in is built from Debian's packages and the Node binary that npm brought (Linux):
-# zero-trust/runtime:local, or zero-trust/debian:local, which has Node and no npm.
+# The variable names the image wanted; unless it is set, the ARG of the Dockerfile does, or infra/compose/compose.yaml. A local
+# one is used; else it is pulled; where it cannot be pulled, a stand-in is built from Debian's packages and the Node binary that
+# npm brought (Linux): zero-trust/runtime:local, zero-trust/debian:local, which has Node and no npm, zero-trust/postgres:local
+# and zero-trust/valkey:local, which is Debian's Redis.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -20,12 +23,15 @@ say() { echo "base image: $*" >&2; }
 fail() { say "$*"; exit 1; }
 local_image() { docker image inspect "$1" >/dev/null 2>&1; }
 default_of() { sed -n "s/^ARG $1=//p" "$here/$2"; }
+composed() { sed -n "s/.*\${$1:-\([^}]*\)}.*/\1/p" "$root/infra/compose/compose.yaml" | head -n 1; }
 
 case $kind in
   runtime) variable=ZT_BASE_IMAGE default=$(default_of BASE Dockerfile) standin=zero-trust/runtime:local ;;
   builder) variable=ZT_BUILDER_IMAGE default=$(default_of BUILDER Dockerfile) standin=zero-trust/debian:local ;;
   debian) variable=ZT_DEBIAN_IMAGE default=$(default_of DEBIAN faketime.Dockerfile) standin=zero-trust/debian:local ;;
-  *) sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  postgres) variable=ZT_POSTGRES_IMAGE default=$(composed ZT_POSTGRES_IMAGE) standin=zero-trust/postgres:local ;;
+  valkey) variable=ZT_VALKEY_IMAGE default=$(composed ZT_VALKEY_IMAGE) standin=zero-trust/valkey:local ;;
+  *) sed -n '2,14s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 chosen=${!variable:-}
 wanted=${chosen:-$default}
@@ -47,6 +53,14 @@ if [[ -n $version && $made == "$version" && -z $chosen ]]; then echo "$standin";
 say "pulling $wanted …"
 if timeout "$pull_seconds" docker pull --quiet "$wanted" >/dev/null 2>&1; then echo "$wanted"; exit; fi
 advice="set $variable to an image that can be had."
+if [[ $kind == postgres || $kind == valkey ]]; then
+  debian=$(bash "${BASH_SOURCE[0]}" debian)
+  say "$wanted cannot be pulled; building $standin from Debian's packages …"
+  docker build --quiet --tag "$standin" --file "$here/$kind.Dockerfile" --build-arg "DEBIAN=$debian" "$here" >&2 ||
+    fail "$standin could not be built; $advice"
+  echo "$standin"
+  exit
+fi
 [[ -n $node ]] || fail "$wanted cannot be pulled, and npm brought no Node binary to build a stand-in from; $advice"
 command -v apt-get >/dev/null || fail "$wanted cannot be pulled, and a stand-in is built from Debian's packages, on Debian; $advice"
 

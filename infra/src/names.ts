@@ -16,6 +16,8 @@ export const workloads = [
   "storefront",
   "reporting",
   "partner",
+  "postgres",
+  "valkey",
   // Of the trust domain, and nobody's client: for showing what that gets one.
   "stranger",
 ] as const;

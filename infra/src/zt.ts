@@ -1,6 +1,7 @@
 /** `pnpm zt <command>`: the command line of the repository. */
 import { CommandError, systemReason } from "./command-line/command-error.ts";
 import { type Commands, runCommands } from "./command-line/run-commands.ts";
+import { composeCommands } from "./compose/commands.ts";
 import { keysCommands } from "./keys/commands.ts";
 import { pkiCommands } from "./pki/commands.ts";
 import { policyCommands } from "./policy/commands.ts";
@@ -14,6 +15,10 @@ const groups: Readonly<Record<string, { readonly says: string; readonly commands
   policy: {
     says: "shows who may call what, and why a call is let in or refused (docs/policy.md)",
     commands: policyCommands,
+  },
+  compose: {
+    says: "writes the deployment of infra/compose (docs/deploy.md)",
+    commands: composeCommands,
   },
 };
 
@@ -31,7 +36,7 @@ process.stdout.on("error", (error) => {
 });
 try {
   if (group === undefined) {
-    const list = Object.entries(groups).map(([key, { says }]) => `  pnpm zt ${key.padEnd(6)}   ${says}`);
+    const list = Object.entries(groups).map(([key, { says }]) => `  pnpm zt ${key.padEnd(7)}   ${says}`);
     throw new CommandError([name === "" ? "Which command?" : `There is no command "${name}".`, ...list].join("\n"));
   }
   await runCommands(name, group.commands, argv, { print, note, now: Date.now });

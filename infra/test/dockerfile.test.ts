@@ -114,6 +114,21 @@ test.each([
   expect(wanted({ [variable]: "registry.example/base:1" })).toBe("registry.example/base:1");
 });
 
+test.each([
+  ["postgres", "ZT_POSTGRES_IMAGE"],
+  ["valkey", "ZT_VALKEY_IMAGE"],
+])("the %s image is that of infra/compose, unless %s names another", (kind, variable) => {
+  const wanted = (environment: Readonly<Record<string, string>>) => {
+    const env = { PATH: process.env["PATH"], ...environment };
+    return execFileSync("bash", [`${root}infra/docker/base-images.sh`, kind, "--wanted"], { env })
+      .toString()
+      .trim();
+  };
+  expect(read("infra/compose/compose.yaml")).toContain(`image: \${${variable}:-${wanted({})}}`);
+  expect(wanted({})).toMatch(/^\S+:(?!latest)[\w.-]+$/u);
+  expect(wanted({ [variable]: "registry.example/base:1" })).toBe("registry.example/base:1");
+});
+
 function stagesOf(file: string) {
   const stages: (readonly [name: string, rest: string])[][] = [];
   for (const instruction of instructionsOf(file)) {
