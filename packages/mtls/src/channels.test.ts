@@ -58,6 +58,14 @@ describe("mutualTlsChannels", () => {
     expect(echo.peers).toEqual([]);
   });
 
+  test("reaches the workload at one of several addresses, and sends nothing to whoever is at the others", async () => {
+    await using other = await echoServer({ material: order });
+    await using echo = await echoServer({ material: payment });
+    const target = [`127.0.0.1:${other.port}`, `127.0.0.1:${echo.port}`];
+    expect(await call(echo.port, { target })).toEqual({ code: grpc.status.OK, text: "hello" });
+    expect(other.metadata).toEqual([]);
+  });
+
   test("does not care about the server's host name", async () => {
     await using echo = await echoServer({
       material: await ca.issue({ spiffeId: paymentId, dns: [] }),

@@ -1,6 +1,7 @@
 import type * as grpc from "@grpc/grpc-js";
 import { ChannelGeneration } from "./channel-generation.ts";
 import { CHANNEL_FIXED } from "./grpc-options.ts";
+import { grpcTarget } from "./grpc-target.ts";
 import { type ExpectedServer, expectServer, type ServerRule } from "./server-identity.ts";
 import type { TlsIdentity } from "./tls-identity.ts";
 import { DEFAULT_MAX_INTERMEDIATES } from "./tls-policy.ts";
@@ -8,8 +9,11 @@ import { DEFAULT_MAX_INTERMEDIATES } from "./tls-policy.ts";
 /** Where to and as whom. */
 export interface MutualTlsChannelsOptions {
   readonly identity: TlsIdentity;
-  /** `host:port` or any target that grpc-js resolves. */
-  readonly target: string;
+  /**
+   * `host:port`, where the host may be a name of several addresses, or any other target that grpc-js resolves; or several
+   * `address:port`. Whichever of them is called, it must be `serverId`.
+   */
+  readonly target: string | readonly string[];
   /** Whom the server must be: a SPIFFE ID, or a rule: `spiffeId()`, `dnsName()`, `allOf()`. */
   readonly serverId: string | ServerRule;
   /** Certificates between the server's and the root; default 1. */
@@ -62,7 +66,7 @@ export class MutualTlsChannels {
   /** For {@link mutualTlsChannels}. It opens the channels itself, so that none of this class can be anything else. */
   constructor(options: MutualTlsChannelsOptions) {
     const { identity, target, serverId, channelOptions = {} } = options;
-    this.target = target;
+    this.target = grpcTarget(target);
     this.#identity = identity;
     const { maxIntermediates = DEFAULT_MAX_INTERMEDIATES } = options;
     this.#server = expectServer(serverId, { identityRule: identity.identityRule, maxIntermediates });
@@ -151,7 +155,8 @@ export class MutualTlsChannels {
  * Makes channels to one server, which must have a certificate of our CA that meets `serverId`: for a SPIFFE ID, an X509-SVID
  * with exactly this one, whatever its host name. No call and no credential leaves before that.
  *
- * @throws {TypeError} when `serverId` is not a workload's SPIFFE ID, or an option would weaken the channel
+ * @throws {TypeError} when `serverId` is not a workload's SPIFFE ID, an option would weaken the channel, or several addresses
+ *   are not all IP addresses of one family
  *
  * @example
  * ```ts

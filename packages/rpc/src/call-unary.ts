@@ -1,5 +1,6 @@
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import type { requestCallback } from "@grpc/grpc-js";
+import { untilAnswered } from "./attempts.ts";
 import { decodeResponse } from "./decode-response.ts";
 import { encodeMessage } from "./message-codec.ts";
 import { type CallOptions, type ClientMethodTarget, outgoingCall } from "./outgoing-call.ts";
@@ -12,6 +13,14 @@ export async function callUnary(
   target: ClientMethodTarget,
   request: MessageInitShape<DescMessage>,
   options: CallOptions = {},
+): Promise<MessageShape<DescMessage>> {
+  return await untilAnswered(target, options, (its) => callOnce(target, request, its));
+}
+
+async function callOnce(
+  target: ClientMethodTarget,
+  request: MessageInitShape<DescMessage>,
+  options: CallOptions,
 ): Promise<MessageShape<DescMessage>> {
   const { method, start, onCancel } = outgoingCall(target, options);
   const bytes = encodeMessage(method.input, request);

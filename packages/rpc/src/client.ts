@@ -5,6 +5,7 @@ import { callServerStream } from "./call-server-stream.ts";
 import { callUnary } from "./call-unary.ts";
 import type { ChannelSource } from "./channel-source.ts";
 import { type CallOptions, type ClientMethodTarget, checkTimeout } from "./outgoing-call.ts";
+import { RetryBudget } from "./retry-budget.ts";
 
 /** How long a call may take that says nothing else, in milliseconds: as long as a server gives a unary call. */
 export const defaultTimeoutMs = 30_000;
@@ -13,6 +14,12 @@ export const defaultTimeoutMs = 30_000;
 export interface ClientOptions {
   /** How long each call may take, in milliseconds; 30 s if not given. */
   readonly timeoutMs?: number;
+  /**
+   * How long the first attempt of a unary call waits for its answer, in milliseconds, before there is another one, which
+   * has twice as long, and so on while there is time: for servers of which there are several, and for methods that may be
+   * repeated alone. One attempt waits for as long as the call may take if not given.
+   */
+  readonly attemptTimeoutMs?: number;
 }
 
 type Init<D extends DescMessage> = MessageInitShape<D>;
@@ -66,8 +73,12 @@ export function createClient<S extends DescService>(
   options: ClientOptions = {},
 ): Client<S> {
   const timeoutMs = checkTimeout(options.timeoutMs ?? defaultTimeoutMs);
+  const attempts =
+    options.attemptTimeoutMs === undefined
+      ? undefined
+      : { timeoutMs: checkTimeout(options.attemptTimeoutMs, "attemptTimeoutMs"), budget: new RetryBudget() };
   const methods = service.methods.map(
-    (method) => [method.localName, callerOf({ method, channels, timeoutMs })] as const,
+    (method) => [method.localName, callerOf({ method, channels, timeoutMs, attempts })] as const,
   );
   // Built from the same descriptor that the type is computed from.
   return Object.fromEntries(methods) as unknown as Client<S>;

@@ -11,6 +11,7 @@ export type {
   ServerStreamHandler,
   UnaryHandler,
 } from "./handlers.ts";
+export type { OutlierDetection } from "./load-balancing.ts";
 export type { CallOptions } from "./outgoing-call.ts";
 export { decodePageToken, encodePageToken, type PagePosition } from "./page-token.ts";
 export { requestFingerprint } from "./request-fingerprint.ts";

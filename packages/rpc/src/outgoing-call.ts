@@ -1,5 +1,6 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { type Client, Metadata, status } from "@grpc/grpc-js";
+import type { AttemptLimits } from "./attempts.ts";
 import { type ChannelSource, clientOf } from "./channel-source.ts";
 import type { HandlerContext } from "./handlers.ts";
 import { http2Metadata } from "./own-metadata.ts";
@@ -19,7 +20,7 @@ export interface CallOptions {
   readonly waitForReady?: boolean;
   /** Gets the headers of the answer, when they arrive. What it throws ends the call and is thrown to its caller. */
   readonly onHeaders?: (headers: Metadata) => void;
-  /** Gets the trailers, which come with the status, good or bad. What it throws is thrown to the caller. */
+  /** Gets the trailers, which come with the status, good or bad, of each attempt. What it throws is thrown to the caller. */
   readonly onTrailers?: (trailers: Metadata) => void;
   /** The call being handled: this one ends no later, and is cancelled with it. Its headers are not passed on. */
   readonly context?: Pick<HandlerContext, "signal" | "deadlineMs">;
@@ -46,15 +47,22 @@ export interface ClientMethodTarget {
   readonly method: DescMethod;
   readonly channels: ChannelSource;
   readonly timeoutMs: number;
+  /** For unary calls that may be repeated; one attempt has all the time unless given. */
+  readonly attempts?: AttemptLimits | undefined;
+}
+
+/** When a call ends at the latest, as Unix time in milliseconds. */
+export function callDeadline(target: ClientMethodTarget, options: CallOptions): number {
+  return Math.min(
+    Date.now() + checkTimeout(options.timeoutMs ?? target.timeoutMs),
+    options.context?.deadlineMs ?? Number.POSITIVE_INFINITY,
+  );
 }
 
 /** Prepares a call. Throws an RpcError if it is already cancelled or late, without sending anything. */
 export function outgoingCall(target: ClientMethodTarget, options: CallOptions): OutgoingCall {
   const { method, channels } = target;
-  const deadline = Math.min(
-    Date.now() + checkTimeout(options.timeoutMs ?? target.timeoutMs),
-    options.context?.deadlineMs ?? Number.POSITIVE_INFINITY,
-  );
+  const deadline = callDeadline(target, options);
   const signals = [options.signal, options.context?.signal].filter((signal) => signal !== undefined);
   if (deadline <= Date.now()) throw refused(status.DEADLINE_EXCEEDED, "The deadline had passed before the call.");
   if (signals.some((signal) => signal.aborted)) throw refused(status.CANCELLED, "Cancelled before the call.");
@@ -83,9 +91,9 @@ export function outgoingCall(target: ClientMethodTarget, options: CallOptions): 
 }
 
 /** Returns a time-out if it is one; throws a TypeError otherwise. A call without an end holds its resources for ever. */
-export function checkTimeout(timeoutMs: number): number {
+export function checkTimeout(timeoutMs: number, name = "timeoutMs"): number {
   if (!Number.isFinite(timeoutMs) || timeoutMs <= 0) {
-    throw new TypeError("timeoutMs must be a positive, finite number of milliseconds.");
+    throw new TypeError(`${name} must be a positive, finite number of milliseconds.`);
   }
   return timeoutMs;
 }

@@ -37,6 +37,8 @@ export interface PingServerOptions {
   readonly port?: number;
   /** The port to call instead of that one. */
   readonly channelPort?: number;
+  /** What to call instead of a port of loopback. */
+  readonly target?: string;
   /** Instead of collecting `errors`. */
   readonly onError?: (error: unknown) => void;
 }
@@ -63,7 +65,8 @@ export async function startPing(
       error ? reject(error) : resolve(bound),
     );
   });
-  const channel = new Channel(`127.0.0.1:${options.channelPort ?? port}`, credentials.createSsl(ca, key, cert), {
+  const target = options.target ?? `127.0.0.1:${options.channelPort ?? port}`;
+  const channel = new Channel(target, credentials.createSsl(ca, key, cert), {
     "grpc.ssl_target_name_override": "ping.production.internal",
     "grpc.use_local_subchannel_pool": 1,
     ...options.channel,

@@ -1,6 +1,16 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { address, ConfigError, httpsOrigin, logLevel, port, readConfig, text, trustDomain } from "./config.ts";
+import {
+  address,
+  addresses,
+  ConfigError,
+  httpsOrigin,
+  logLevel,
+  port,
+  readConfig,
+  text,
+  trustDomain,
+} from "./config.ts";
 
 const schema = z.object({
   ZT_PORT: port,
@@ -75,4 +85,24 @@ test("takes an address, an issuer and a trust domain as they are", () => {
   const all = z.object({ ZT_A: address, ZT_I: httpsOrigin, ZT_T: trustDomain });
   const given = { ZT_A: "[::1]:65535", ZT_I: "https://issuer.production.internal", ZT_T: "production.internal" };
   expect(readConfig(all, given)).toEqual(given);
+});
+
+test.each([
+  ["payment.production.internal:50051", ["payment.production.internal:50051"]],
+  ["127.0.0.1:9000,127.0.0.1:9001", ["127.0.0.1:9000", "127.0.0.1:9001"]],
+  ["[::1]:9000,[::1]:9001", ["[::1]:9000", "[::1]:9001"]],
+])("takes %s for addresses", (value, list) => {
+  expect(readConfig(z.object({ ZT_A: addresses }), { ZT_A: value })).toEqual({ ZT_A: list });
+});
+
+test.each([
+  "127.0.0.1",
+  "127.0.0.1:9000,",
+  "127.0.0.1:9000,[::1]:9000",
+  "a.internal:9000,b.internal:9000",
+  "a:1,127.0.0.1:1",
+])("refuses %s for addresses", (value) => {
+  expect(() => readConfig(z.object({ ZT_A: addresses }), { ZT_A: value })).toThrow(
+    "ZT_A must be host:port, or several",
+  );
 });

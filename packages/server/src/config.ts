@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { z } from "zod";
 import { isSecretName, redactText } from "./redact.ts";
 
@@ -21,6 +22,21 @@ export const address: z.ZodType<string> = z
   .string("must be a host and a port, such as 127.0.0.1:9000")
   .regex(/^(?:[\w.-]+|\[[0-9a-f:.]+\]):[1-9][0-9]{0,4}$/iu, "must be a host and a port, such as 127.0.0.1:9000")
   .refine((value) => Number(value.slice(value.lastIndexOf(":") + 1)) <= 65_535, "must have a port of 65535 at most");
+
+const addressesSentence =
+  "must be host:port, or several IP addresses with their ports, such as 127.0.0.1:9000,127.0.0.1:9001";
+
+/** One `host:port` to dial, or several IP addresses of one family, with commas: a variable for `readConfig`. */
+export const addresses: z.ZodType<readonly string[]> = z
+  .string(addressesSentence)
+  .transform((value) => value.split(","))
+  .refine((list) => list.every((each) => address.safeParse(each).success), addressesSentence)
+  .refine((list) => list.length === 1 || isOneFamily(list), addressesSentence);
+
+function isOneFamily(list: readonly string[]): boolean {
+  const families = list.map((each) => isIP(each.slice(0, each.lastIndexOf(":")).replace(/^\[|\]$/gu, "")));
+  return families[0] !== 0 && new Set(families).size === 1;
+}
 
 /**
  * An https URL without a path, such as an issuer's (RFC 8414, section 2): a variable for `readConfig`. Tokens carry it and

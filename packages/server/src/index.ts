@@ -1,4 +1,14 @@
-export { address, ConfigError, httpsOrigin, logLevel, port, readConfig, text, trustDomain } from "./config.ts";
+export {
+  address,
+  addresses,
+  ConfigError,
+  httpsOrigin,
+  logLevel,
+  port,
+  readConfig,
+  text,
+  trustDomain,
+} from "./config.ts";
 export { identityLog } from "./identity-log.ts";
 export { listenError } from "./listen-error.ts";
 export { createLog, type Log, type LogDestination, type LogOptions, type RecordKind, recordLog } from "./log.ts";

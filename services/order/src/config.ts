@@ -1,4 +1,4 @@
-import { address, httpsOrigin, port, readConfig, text, trustDomain } from "@zero-trust/server";
+import { address, addresses, httpsOrigin, port, readConfig, text, trustDomain } from "@zero-trust/server";
 import { z } from "zod";
 
 /** What the order service needs to know from its environment. */
@@ -19,8 +19,8 @@ export interface OrderConfig {
   readonly issuer: string;
   /** Where to reach the issuer, `host:port`. */
   readonly issuerAddress: string;
-  /** Where to reach the payment service, `host:port`. */
-  readonly paymentAddress: string;
+  /** Where to reach the payment service, `host:port`; several are its replicas, as are the addresses of one name. */
+  readonly paymentAddress: readonly string[];
   /** The id of the key that requests to the payment service are signed with, where its file has the secret alone. */
   readonly signingKeyId: string | undefined;
   /** The key itself: id and secret as JSON, which is followed, or the secret alone. */
@@ -40,7 +40,7 @@ const schema = z
     ZT_DATABASE_FILE: text,
     ZT_ISSUER: httpsOrigin.default("https://issuer.production.internal"),
     ZT_ISSUER_ADDRESS: address,
-    ZT_PAYMENT_ADDRESS: address,
+    ZT_PAYMENT_ADDRESS: addresses,
     ZT_SIGNING_KEY_ID: text.optional(),
     ZT_SIGNING_SECRET_FILE: text,
   })

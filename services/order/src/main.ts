@@ -14,6 +14,8 @@ import { serveOrders } from "./service.ts";
 
 /** A key that the issuer withdraws is dead within 30 s; some of them are for the issuer to see its file changed. */
 const KEY_REFRESH_MS = 20_000;
+/** A payment service that has said nothing for so long may have stopped, and another one be there. */
+const PAYMENT_ATTEMPT_MS = 2_000;
 
 await runService("order", async (log) => {
   const config = readOrderConfig();
@@ -63,7 +65,7 @@ await runService("order", async (log) => {
       identity,
       target: config.paymentAddress,
       serverId: `spiffe://${trustDomain}/payment-service`,
-      channelOptions: { "grpc.service_config": serviceConfig([PaymentService]) },
+      channelOptions: { "grpc.service_config": serviceConfig([PaymentService], { loadBalancing: "round_robin" }) },
     }),
     (connections) => connections.close(),
   );
@@ -71,6 +73,7 @@ await runService("order", async (log) => {
   const payments = createClient(
     PaymentService,
     connect({ channels, credentials: [bearer({ tokens }), hmac({ key: signingKey.current })], policies }),
+    { attemptTimeoutMs: PAYMENT_ATTEMPT_MS },
   );
 
   const serving = await serveOrders({
