@@ -1,172 +1,168 @@
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { stat } from "node:fs/promises";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import Sqlite from "better-sqlite3";
+import { type PostgresServer, startPostgres } from "@zero-trust/testkit/servers";
 import { type Kysely, sql } from "kysely";
 import type { Migration } from "kysely/migration";
-import { afterEach, beforeEach, expect, test } from "vitest";
-import { DatabaseError, isDatabaseReady, openDatabase } from "./database.ts";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { emptyDatabase } from "../test/postgres-database.ts";
+import { columnTypes } from "./column-types.ts";
+import { type DatabaseOptions, isDatabaseReady, openDatabase } from "./database.ts";
+import { DatabaseError } from "./database-error.ts";
+import { serializable } from "./serializable.ts";
 
 interface Schema {
-  readonly amounts: { readonly minor_units: bigint };
+  readonly amounts: { readonly account: string; readonly minor_units: bigint; readonly proof: Uint8Array | null };
 }
 
 const first: Record<string, Migration> = {
   "0001_amounts": {
     async up(db: Kysely<unknown>) {
-      await db.schema.createTable("amounts").addColumn("minor_units", "bigint").execute();
+      const { bytes, position } = columnTypes(db);
+      await db.schema
+        .createTable("amounts")
+        .addColumn("position", ...position)
+        .addColumn("account", "text", (column) => column.notNull())
+        .addColumn("minor_units", "bigint", (column) => column.notNull())
+        .addColumn("proof", bytes)
+        .execute();
     },
   },
 };
 
-let folder: string;
-let file: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "database-"));
-  file = join(folder, "test.db");
+let server: PostgresServer;
+beforeAll(async () => {
+  server = await startPostgres();
 });
-afterEach(() => rmSync(folder, { recursive: true }));
+afterAll(() => server[Symbol.asyncDispose]());
 
-test("every commit reaches the disk, and references are checked", async () => {
-  const db = await openDatabase<Schema>({ file, migrations: first });
-  const pragma = async (name: string) =>
-    Object.values((await sql<Record<string, unknown>>`pragma ${sql.raw(name)}`.execute(db)).rows[0] ?? {})[0];
-  expect(await pragma("journal_mode")).toBe("wal");
-  expect(await pragma("synchronous")).toBe(2n);
-  expect(await pragma("foreign_keys")).toBe(1n);
-  await db.destroy();
-});
+type Place = { readonly file: string } | Pick<Extract<DatabaseOptions, { postgres: unknown }>, "postgres">;
 
-test("keeps every digit of an amount of 64 bits", async () => {
-  const db = await openDatabase<Schema>({ file, migrations: first });
-  const amounts = [2n ** 63n - 1n, -(2n ** 63n), 2n ** 53n + 1n];
-  await db
-    .insertInto("amounts")
-    .values(amounts.map((minor_units) => ({ minor_units })))
-    .execute();
-  expect((await db.selectFrom("amounts").selectAll().execute()).map((row) => row.minor_units)).toEqual(amounts);
-  await db.destroy();
-});
-
-test("opens what it wrote before, with what is in it", async () => {
-  const db = await openDatabase<Schema>({ file, migrations: first });
-  await db.insertInto("amounts").values({ minor_units: 7n }).execute();
-  await db.destroy();
-  const again = await openDatabase<Schema>({ file, migrations: first });
-  expect(await again.selectFrom("amounts").selectAll().execute()).toEqual([{ minor_units: 7n }]);
-  await again.destroy();
-});
-
-test("refuses a database of a newer schema and leaves it as it was", async () => {
-  const newer = await openDatabase<Schema>({ file, migrations: { ...first, "0002_later": { async up() {} } } });
-  await newer.destroy();
-  const before = readFileSync(file);
-  const opening = openDatabase<Schema>({ file, migrations: first });
-  await expect(opening).rejects.toThrow(DatabaseError);
-  await expect(opening).rejects.toThrow(
-    `The database ${file} has the schema "0002_later", which this version does not know: start the version that wrote it, or a newer one.`,
-  );
-  expect(readFileSync(file).equals(before)).toBe(true);
-});
-
-test("refuses the database of another program and leaves it as it was", async () => {
-  const other = new Sqlite(file);
-  other.exec("create table theirs (a)");
-  other.close();
-  const before = readFileSync(file);
-  await expect(openDatabase({ file, migrations: first })).rejects.toThrow("was not made by this program");
-  expect(readFileSync(file).equals(before)).toBe(true);
-});
-
-test("refuses a file that is no database and leaves it as it was", async () => {
-  writeFileSync(file, "these are my notes ".repeat(100));
-  await expect(openDatabase({ file, migrations: first })).rejects.toThrow(`The database ${file} cannot be read`);
-  expect(readFileSync(file, "utf8")).toMatch(/^these are my notes/u);
-});
-
-test("names a path that cannot be opened", async () => {
-  const path = join(folder, "no-such-folder", "test.db");
-  await expect(openDatabase({ file: path, migrations: first })).rejects.toThrow(
-    `The database ${path} cannot be opened`,
-  );
-});
-
-test("a migration that fails half-way leaves nothing behind", async () => {
-  const failing: Record<string, Migration> = {
-    "0001_amounts": {
-      async up(db: Kysely<unknown>) {
-        await first["0001_amounts"]?.up(db);
-        throw new Error("the power went");
-      },
-    },
-  };
-  await expect(openDatabase<Schema>({ file, migrations: failing })).rejects.toThrow("the power went");
-  const db = await openDatabase<Schema>({ file, migrations: first });
-  expect(await db.selectFrom("amounts").selectAll().execute()).toEqual([]);
-  await db.destroy();
-});
-
-test("is ready while its file is there, and says why when it is gone, and ready again when it is back", async () => {
-  const db = await openDatabase<Schema>({ file, migrations: first });
-  expect(await isDatabaseReady(db)).toBe(true);
-  renameSync(file, `${file}.away`);
-  await expect(isDatabaseReady(db)).rejects.toThrow(`The database ${file} is gone`);
-  renameSync(`${file}.away`, file);
-  expect(await isDatabaseReady(db)).toBe(true);
-  await db.destroy();
-});
-
-test("is not ready when another file is in its place, though queries are answered", async () => {
-  const db = await openDatabase<Schema>({ file, migrations: first });
-  renameSync(file, `${file}.away`);
-  const other = await openDatabase<Schema>({ file, migrations: first });
-  expect(await db.selectFrom("amounts").selectAll().execute()).toEqual([]);
-  await expect(isDatabaseReady(db)).rejects.toThrow(`The database ${file} was replaced`);
-  await other.destroy();
-  await db.destroy();
-});
-
-test("is not ready when its file was overwritten, though what it remembers is answered", async () => {
-  const db = await openDatabase<Schema>({ file, migrations: first });
-  await db.insertInto("amounts").values({ minor_units: 7n }).execute();
-  await sql`pragma wal_checkpoint(truncate)`.execute(db);
-  expect(await db.selectFrom("amounts").selectAll().execute()).toHaveLength(1);
-  writeFileSync(file, "these are my notes ".repeat(1000));
-  expect(await db.selectFrom("amounts").selectAll().execute()).toHaveLength(1);
-  await expect(isDatabaseReady(db)).rejects.toThrow(/not a database/u);
-  await db.destroy();
-});
-
-test("does not answer while a transaction holds the database, and is not ready when it is closed", async () => {
-  const db = await openDatabase<Schema>({ file, migrations: first });
-  let answered = false;
-  let asking: Promise<void> | undefined;
-  await db.transaction().execute(async (transaction) => {
-    await transaction.insertInto("amounts").values({ minor_units: 7n }).execute();
-    asking = isDatabaseReady(db).then(() => {
-      answered = true;
-    });
-    // What asking does before it comes to the query takes one of these.
-    for (let turn = 0; turn < 20; turn += 1) await stat(file);
-    expect(answered).toBe(false);
+describe.each(["sqlite", "postgres"])("a database of %s", (engine) => {
+  let folder: string;
+  let place: Place;
+  const opened: Kysely<Schema>[] = [];
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), "database-"));
+    place = engine === "sqlite" ? { file: join(folder, "test.db") } : { postgres: await emptyDatabase(server) };
   });
-  await asking;
-  await db.destroy();
-  await expect(isDatabaseReady(db)).rejects.toThrow("destroyed");
+  afterEach(async () => {
+    for (const db of opened.splice(0)) await db.destroy();
+    rmSync(folder, { recursive: true });
+  });
+  const open = async (migrations: Record<string, Migration> = first) => {
+    const db = await openDatabase<Schema>({ ...place, migrations });
+    opened.push(db);
+    return db;
+  };
+
+  test("keeps every digit of an amount of 64 bits, and of a count", async () => {
+    const db = await open();
+    const amounts = [2n ** 63n - 1n, -(2n ** 63n), 2n ** 53n + 1n];
+    const inserted = await db
+      .insertInto("amounts")
+      .values(amounts.map((minor_units) => ({ account: "a", minor_units, proof: null })))
+      .executeTakeFirstOrThrow();
+    expect(inserted.numInsertedOrUpdatedRows).toBe(3n);
+    const rows = await db.selectFrom("amounts").selectAll().execute();
+    expect(rows.map((row) => row.minor_units)).toEqual(amounts);
+    expect(rows).toMatchObject([{ position: 1n }, { position: 2n }, { position: 3n }]);
+    const { count } = await db
+      .selectFrom("amounts")
+      .select((select) => select.fn.countAll<bigint>().as("count"))
+      .executeTakeFirstOrThrow();
+    expect(count).toBe(3n);
+  });
+
+  test("keeps bytes as they are", async () => {
+    const db = await open();
+    const proof = Uint8Array.from({ length: 256 }, (_, index) => index);
+    await db.insertInto("amounts").values({ account: "a", minor_units: 1n, proof }).execute();
+    const row = await db.selectFrom("amounts").selectAll().executeTakeFirstOrThrow();
+    expect(row.proof).toBeInstanceOf(Uint8Array);
+    expect(Buffer.from(row.proof ?? []).equals(proof)).toBe(true);
+  });
+
+  test("opens what it wrote before, with what is in it", async () => {
+    const db = await open();
+    await db.insertInto("amounts").values({ account: "a", minor_units: 7n, proof: null }).execute();
+    const again = await open();
+    expect(await again.selectFrom("amounts").select("minor_units").execute()).toEqual([{ minor_units: 7n }]);
+  });
+
+  test("refuses a database of a newer schema", async () => {
+    await open({ ...first, "0002_later": { async up() {} } });
+    await expect(open()).rejects.toThrow(DatabaseError);
+    await expect(open()).rejects.toThrow(
+      /^The database .* has the schema "0002_later", which this version does not know: start the version that wrote it, or a newer one\.$/u,
+    );
+  });
+
+  test("a migration that fails half-way leaves nothing behind", async () => {
+    const failing: Record<string, Migration> = {
+      "0001_amounts": {
+        async up(db: Kysely<unknown>) {
+          await first["0001_amounts"]?.up(db);
+          throw new Error("the power went");
+        },
+      },
+    };
+    await expect(open(failing)).rejects.toThrow("the power went");
+    expect(await (await open()).selectFrom("amounts").selectAll().execute()).toEqual([]);
+  });
+
+  test("is ready while it can be used, and not when it is closed", async () => {
+    const db = await openDatabase<Schema>({ ...place, migrations: first });
+    expect(await isDatabaseReady(db)).toBe(true);
+    await db.destroy();
+    await expect(isDatabaseReady(db)).rejects.toThrow("destroyed");
+  });
+
+  test("of transactions that read before they write, none goes by what another one has changed", async () => {
+    const db = await open();
+    const sum = async (on: Kysely<Schema>) =>
+      (await on.selectFrom("amounts").select("minor_units").execute()).reduce((all, row) => all + row.minor_units, 0n);
+    // Ten at once, each of which takes what the account holds only if it holds nothing yet.
+    const taken = await Promise.all(
+      Array.from({ length: 10 }, () =>
+        serializable(db, async (transaction) => {
+          if ((await sum(transaction)) > 0n) return false;
+          await transaction.insertInto("amounts").values({ account: "a", minor_units: 1n, proof: null }).execute();
+          return true;
+        }),
+      ),
+    );
+    expect(taken.filter((each) => each)).toHaveLength(1);
+    expect(await sum(db)).toBe(1n);
+  });
+
+  test("a serializable transaction that fails changes nothing, and is not made again", async () => {
+    const db = await open();
+    let runs = 0;
+    const failing = serializable(db, async (transaction) => {
+      runs += 1;
+      await transaction.insertInto("amounts").values({ account: "a", minor_units: 1n, proof: null }).execute();
+      throw new Error("we thought better of it");
+    });
+    await expect(failing).rejects.toThrow("we thought better of it");
+    expect(runs).toBe(1);
+    expect(await db.selectFrom("amounts").selectAll().execute()).toEqual([]);
+  });
+
+  test("a migration is told what its types are called", async () => {
+    const seen: string[] = [];
+    await open({
+      "0001_look": {
+        async up(db: Kysely<unknown>) {
+          seen.push(columnTypes(db).bytes);
+          await sql`select 1`.execute(db);
+        },
+      },
+    });
+    expect(seen).toEqual([engine === "sqlite" ? "blob" : "bytea"]);
+  });
 });
 
-test("is asked without ending the locks of this process, by which another would take away its log", async () => {
-  const db = await openDatabase<Schema>({ file, migrations: first });
-  await isDatabaseReady(db);
-  // What the last one to close a database does, and this is not the last.
-  const visit = `const db = new (require("node:sqlite").DatabaseSync)(${JSON.stringify(file)}); db.exec("select * from amounts"); db.close()`;
-  expect(spawnSync(process.execPath, ["-e", visit], { encoding: "utf8" }).stderr).not.toContain("Error");
-  expect(existsSync(`${file}-wal`)).toBe(true);
-  await db.destroy();
-});
-
-test("can be asked of what it opened alone", async () => {
+test("of what it did not open it says nothing", async () => {
   await expect(isDatabaseReady({} as Kysely<Schema>)).rejects.toThrow(TypeError);
 });

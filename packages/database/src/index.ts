@@ -1,1 +1,13 @@
-export { DatabaseError, type DatabaseOptions, isDatabaseReady, openDatabase } from "./database.ts";
+export { type ColumnTypes, columnTypes } from "./column-types.ts";
+export {
+  type DatabaseOptions,
+  isDatabaseReady,
+  openDatabase,
+  type PostgresDatabaseOptions,
+  type SqliteDatabaseOptions,
+} from "./database.ts";
+export { DatabaseError, DatabaseUnavailableError } from "./database-error.ts";
+export { type Engine, engineOf } from "./engine.ts";
+export type { PostgresOptions } from "./postgres-pool.ts";
+export type { Migrations } from "./schema.ts";
+export { serializable } from "./serializable.ts";
