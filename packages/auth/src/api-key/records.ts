@@ -39,7 +39,7 @@ export function parseApiKeys(json: unknown): ReadonlyMap<string, ApiKeyRecord> {
   onlyKeys(file, ["keys"], "the API key file");
   const records = new Map<string, ApiKeyRecord>();
   for (const [index, entry] of list(file, "keys", "the API key file").entries()) {
-    const record = parseRecord(entry, `keys[${index}]`);
+    const record = parseApiKeyRecord(entry, `keys[${index}]`);
     if (records.has(record.id)) throw new JsonShapeError(`keys[${index}] is a second entry for ${record.id}`);
     records.set(record.id, record);
   }
@@ -69,7 +69,13 @@ const recordKeys = [
   "secrets",
 ];
 
-function parseRecord(entry: unknown, where: string): ApiKeyRecord {
+/**
+ * Reads one entry.
+ *
+ * @param where - what it is called in errors
+ * @throws JsonShapeError that says what is wrong with it; SpiffeIdError quoting the workload that is none
+ */
+export function parseApiKeyRecord(entry: unknown, where: string): ApiKeyRecord {
   const item = object(entry, where);
   onlyKeys(item, recordKeys, where);
   time(item, "createdAt", where);

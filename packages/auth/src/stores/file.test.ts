@@ -1,7 +1,8 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { apiKeySourceContract } from "../../test/api-key-source-contract.ts";
 import { newApiKey, newKeyEncryptionKey, newSigningKey, sealSigningKeys } from "../issue.ts";
 import { apiKeyFile, FileError, grantsFile, ownSigningKeyFile, signingKeyFile } from "./file.ts";
 
@@ -50,6 +51,13 @@ describe("grantsFile", () => {
 });
 
 describe("apiKeyFile", () => {
+  apiKeySourceContract(async (entries) => {
+    const told: string[] = [];
+    const file = write("keys.json", { keys: entries });
+    const keys = apiKeyFile(file, { reloadMs: 5, onError: ({ message }) => told.push(message) });
+    onTestFinished(() => keys.close());
+    return { keys, told, write: (all) => void write("keys.json", { keys: all }) };
+  });
   test("K10: follows a change, finds nothing by a name of its own, and keeps the last good version whole", async () => {
     const [one, other] = [newApiKey("live"), newApiKey("live")];
     const file = (...keys: (typeof one)[]) => ({
