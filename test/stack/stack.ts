@@ -45,19 +45,23 @@ export interface Relay {
   state(): Promise<RelayState>;
 }
 
-/** Issuer, payment and order of one deployment, and what is between them: the same for both drivers. */
-export interface Stack extends AsyncDisposable {
+/** Issuer, payment and order of one deployment: the same for both drivers, and for one of each or several. */
+export interface Deployed extends AsyncDisposable {
   readonly driver: "processes" | "containers";
   readonly deployment: Deployment;
   readonly issuer: StackService;
   readonly payment: StackService;
   readonly order: StackService;
-  /** Between order and payment, and the issuer; and between order and payment. */
-  readonly relays: { readonly issuer: Relay; readonly payment: Relay };
   /** Gives the services what has changed in the deployment's folder since it was published last, removals too. */
   publish(): Promise<void>;
   /** What has happened, by the services' own files. */
   effects(): Promise<Effects>;
   /** Runs a statement in a database, behind the back of the service that has it open. */
   alter(database: keyof EffectFiles, statement: string): Promise<void>;
+}
+
+/** One of each, with files for databases, and what is between them. */
+export interface Stack extends Deployed {
+  /** Between order and payment, and the issuer; and between order and payment. */
+  readonly relays: { readonly issuer: Relay; readonly payment: Relay };
 }
