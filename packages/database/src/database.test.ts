@@ -7,7 +7,7 @@ import type { Migration } from "kysely/migration";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { emptyDatabase } from "../test/postgres-database.ts";
 import { columnTypes } from "./column-types.ts";
-import { type DatabaseOptions, isDatabaseReady, openDatabase } from "./database.ts";
+import { type DatabaseLocation, isDatabaseReady, openDatabase } from "./database.ts";
 import { DatabaseError } from "./database-error.ts";
 import { serializable } from "./serializable.ts";
 
@@ -36,11 +36,9 @@ beforeAll(async () => {
 });
 afterAll(() => server[Symbol.asyncDispose]());
 
-type Place = { readonly file: string } | Pick<Extract<DatabaseOptions, { postgres: unknown }>, "postgres">;
-
 describe.each(["sqlite", "postgres"])("a database of %s", (engine) => {
   let folder: string;
-  let place: Place;
+  let place: DatabaseLocation;
   const opened: Kysely<Schema>[] = [];
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), "database-"));

@@ -4,24 +4,14 @@ import type { PostgresOptions } from "./postgres-pool.ts";
 import type { Migrations } from "./schema.ts";
 import { openSqlite } from "./sqlite.ts";
 
+/** A SQLite file, of one process and made when it does not exist; or a database of PostgreSQL that is there, empty or ours. */
+export type DatabaseLocation = { readonly file: string } | { readonly postgres: PostgresOptions };
+
 /** Which database, and the schema that this version of the program knows. */
-export type DatabaseOptions = SqliteDatabaseOptions | PostgresDatabaseOptions;
-
-/** A database of one process, on a file. */
-export interface SqliteDatabaseOptions {
-  /** The path of the SQLite file; it is made when it does not exist. */
-  readonly file: string;
+export type DatabaseOptions = DatabaseLocation & {
   /** Every migration there is, by name; run in the order of the names. */
   readonly migrations: Migrations;
-}
-
-/** A database that several processes share. */
-export interface PostgresDatabaseOptions {
-  /** A database of PostgreSQL that is there, empty or ours. */
-  readonly postgres: PostgresOptions;
-  /** Every migration there is, by name; run in the order of the names. */
-  readonly migrations: Migrations;
-}
+};
 
 /**
  * Opens a SQLite file or a PostgreSQL database and brings its schema up to date.

@@ -1,11 +1,5 @@
 export { type ColumnTypes, columnTypes } from "./column-types.ts";
-export {
-  type DatabaseOptions,
-  isDatabaseReady,
-  openDatabase,
-  type PostgresDatabaseOptions,
-  type SqliteDatabaseOptions,
-} from "./database.ts";
+export { type DatabaseLocation, type DatabaseOptions, isDatabaseReady, openDatabase } from "./database.ts";
 export { DatabaseError, DatabaseUnavailableError } from "./database-error.ts";
 export { type Engine, engineOf } from "./engine.ts";
 export type { PostgresOptions } from "./postgres-pool.ts";

@@ -75,7 +75,7 @@ export function readConfig<T>(schema: z.ZodType<T>, environment: NodeJS.ProcessE
 function found(name: string, value: string | undefined): string {
   if (value === undefined) return "it is not set";
   const secretName = name.split("_").some(isSecretName) || name.includes("KEY");
-  const plain = /^[\w.:/@-]{1,80}$/u.test(value) && !/[\w+=-]{24}/u.test(value);
+  const plain = /^[\w.:/@-]{1,80}$/u.test(value) && !/[\w+=-]{24}|:\/\/[^/@]*:[^/@]*@/u.test(value);
   if (secretName || !plain || redactText(value) !== value) return "its value is something else (not shown here)";
   return `it is "${value}"`;
 }

@@ -9,6 +9,15 @@ export {
   text,
   trustDomain,
 } from "./config.ts";
+export { databaseOptions, type OpenedPlace } from "./database-options.ts";
+export {
+  type DatabasePlace,
+  type DatabasePlaceNames,
+  databasePlace,
+  databaseVariables,
+  type PostgresPlace,
+  postgresUrl,
+} from "./database-variables.ts";
 export { identityLog } from "./identity-log.ts";
 export { listenError } from "./listen-error.ts";
 export { createLog, type Log, type LogDestination, type LogOptions, type RecordKind, recordLog } from "./log.ts";

@@ -1,4 +1,15 @@
-import { address, addresses, httpsOrigin, port, readConfig, text, trustDomain } from "@zero-trust/server";
+import {
+  address,
+  addresses,
+  type DatabasePlace,
+  databasePlace,
+  databaseVariables,
+  httpsOrigin,
+  port,
+  readConfig,
+  text,
+  trustDomain,
+} from "@zero-trust/server";
 import { z } from "zod";
 
 /** What the order service needs to know from its environment. */
@@ -14,7 +25,7 @@ export interface OrderConfig {
   readonly apiKeyUsesFile: string | undefined;
   /** Where every decision is appended, besides the log; nowhere unless given. While it cannot be written, no call is let in. */
   readonly decisionsFile: string | undefined;
-  readonly databaseFile: string;
+  readonly database: DatabasePlace;
   /** Who has to have issued a token. */
   readonly issuer: string;
   /** Where to reach the issuer, `host:port`. */
@@ -37,7 +48,7 @@ const schema = z
     ZT_API_KEYS_FILE: text,
     ZT_API_KEY_USES_FILE: text.optional(),
     ZT_DECISIONS_FILE: text.optional(),
-    ZT_DATABASE_FILE: text,
+    ...databaseVariables,
     ZT_ISSUER: httpsOrigin.default("https://issuer.production.internal"),
     ZT_ISSUER_ADDRESS: address,
     ZT_PAYMENT_ADDRESS: addresses,
@@ -45,7 +56,7 @@ const schema = z
     ZT_SIGNING_SECRET_FILE: text,
   })
   .transform(
-    (variables): OrderConfig => ({
+    (variables, context): OrderConfig => ({
       host: variables.ZT_HOST,
       port: variables.ZT_PORT,
       tlsDirectory: variables.ZT_TLS_DIR,
@@ -54,7 +65,7 @@ const schema = z
       apiKeysFile: variables.ZT_API_KEYS_FILE,
       apiKeyUsesFile: variables.ZT_API_KEY_USES_FILE,
       decisionsFile: variables.ZT_DECISIONS_FILE,
-      databaseFile: variables.ZT_DATABASE_FILE,
+      database: databasePlace(variables, context),
       issuer: variables.ZT_ISSUER,
       issuerAddress: variables.ZT_ISSUER_ADDRESS,
       paymentAddress: variables.ZT_PAYMENT_ADDRESS,

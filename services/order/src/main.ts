@@ -7,7 +7,7 @@ import { openDatabase } from "@zero-trust/database";
 import { httpsAgent, identityFromDirectory, mutualTlsChannels } from "@zero-trust/mtls";
 import { PaymentService } from "@zero-trust/proto/payment/v1";
 import { createClient, serviceConfig } from "@zero-trust/rpc";
-import { identityLog, runService } from "@zero-trust/server";
+import { databaseOptions, identityLog, runService } from "@zero-trust/server";
 import { readOrderConfig } from "./config.ts";
 import { migrations, type OrderSchema } from "./migrations.ts";
 import { serveOrders } from "./service.ts";
@@ -47,7 +47,7 @@ await runService("order", async (log) => {
   );
 
   const db = opened.adopt(
-    await openDatabase<OrderSchema>({ file: config.databaseFile, migrations }),
+    await openDatabase<OrderSchema>({ ...databaseOptions(config.database, { identity, trustDomain }), migrations }),
     async (database) => await database.destroy(),
   );
 

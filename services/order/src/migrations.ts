@@ -1,3 +1,4 @@
+import { columnTypes } from "@zero-trust/database";
 import type { Generated, Kysely } from "kysely";
 import type { Migration } from "kysely/migration";
 
@@ -49,13 +50,14 @@ export const migrations: Readonly<Record<string, Migration>> = {
 };
 
 async function orders(db: Kysely<unknown>): Promise<void> {
+  const { bytes, position } = columnTypes(db);
   await db.schema
     .createTable("orders")
-    .addColumn("position", "integer", (column) => column.primaryKey().autoIncrement())
+    .addColumn("position", ...position)
     .addColumn("order_id", "text", (column) => column.notNull().unique())
     .addColumn("client", "text", (column) => column.notNull())
     .addColumn("request_id", "text", (column) => column.notNull())
-    .addColumn("fingerprint", "blob", (column) => column.notNull())
+    .addColumn("fingerprint", bytes, (column) => column.notNull())
     .addColumn("currency_code", "text", (column) => column.notNull())
     .addColumn("minor_units", "bigint", (column) => column.notNull())
     .addColumn("state", "text", (column) => column.notNull())

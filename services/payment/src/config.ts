@@ -1,4 +1,15 @@
-import { address, httpsOrigin, port, readConfig, text, trustDomain } from "@zero-trust/server";
+import {
+  address,
+  type DatabasePlace,
+  databasePlace,
+  databaseVariables,
+  httpsOrigin,
+  port,
+  postgresUrl,
+  readConfig,
+  text,
+  trustDomain,
+} from "@zero-trust/server";
 import { z } from "zod";
 
 /** What the payment service needs to know from its environment. */
@@ -16,9 +27,9 @@ export interface PaymentConfig {
   readonly decisionsFile: string | undefined;
   readonly signingKeysFile: string;
   readonly keyEncryptionKeyFile: string;
-  readonly databaseFile: string;
-  /** The file of the simulated acquirer. */
-  readonly acquirerFile: string;
+  readonly database: DatabasePlace;
+  /** Where the simulated acquirer keeps what it did. */
+  readonly acquirer: DatabasePlace;
   /** Who has to have issued a token. */
   readonly issuer: string;
   /** Where to reach the issuer, `host:port`. */
@@ -37,13 +48,14 @@ const schema = z
     ZT_DECISIONS_FILE: text.optional(),
     ZT_SIGNING_KEYS_FILE: text,
     ZT_KEY_ENCRYPTION_KEY_FILE: text,
-    ZT_DATABASE_FILE: text,
-    ZT_ACQUIRER_FILE: text,
+    ...databaseVariables,
+    ZT_ACQUIRER_FILE: text.optional(),
+    ZT_ACQUIRER_URL: postgresUrl.optional(),
     ZT_ISSUER: httpsOrigin.default("https://issuer.production.internal"),
     ZT_ISSUER_ADDRESS: address,
   })
   .transform(
-    (variables): PaymentConfig => ({
+    (variables, context): PaymentConfig => ({
       host: variables.ZT_HOST,
       port: variables.ZT_PORT,
       tlsDirectory: variables.ZT_TLS_DIR,
@@ -54,8 +66,8 @@ const schema = z
       decisionsFile: variables.ZT_DECISIONS_FILE,
       signingKeysFile: variables.ZT_SIGNING_KEYS_FILE,
       keyEncryptionKeyFile: variables.ZT_KEY_ENCRYPTION_KEY_FILE,
-      databaseFile: variables.ZT_DATABASE_FILE,
-      acquirerFile: variables.ZT_ACQUIRER_FILE,
+      database: databasePlace(variables, context),
+      acquirer: databasePlace(variables, context, { file: "ZT_ACQUIRER_FILE", url: "ZT_ACQUIRER_URL" }),
       issuer: variables.ZT_ISSUER,
       issuerAddress: variables.ZT_ISSUER_ADDRESS,
     }),

@@ -3,7 +3,7 @@ import { jwks, memoryNonceStore, tokenRevocations } from "@zero-trust/auth/serve
 import { apiKeyFile, apiKeyUseFile, decisionFile, grantsFile, signingKeyFile } from "@zero-trust/auth/stores/file";
 import { openDatabase } from "@zero-trust/database";
 import { httpsAgent, identityFromDirectory } from "@zero-trust/mtls";
-import { identityLog, runService } from "@zero-trust/server";
+import { databaseOptions, identityLog, runService } from "@zero-trust/server";
 import { readPaymentConfig } from "./config.ts";
 import { migrations, type PaymentSchema } from "./migrations.ts";
 import { servePayments } from "./service.ts";
@@ -47,11 +47,11 @@ await runService("payment", async (log) => {
   const nonces = memoryNonceStore();
 
   const db = opened.adopt(
-    await openDatabase<PaymentSchema>({ file: config.databaseFile, migrations }),
+    await openDatabase<PaymentSchema>({ ...databaseOptions(config.database, { identity, trustDomain }), migrations }),
     async (database) => await database.destroy(),
   );
   const acquirer = opened.adopt(
-    await simulatedAcquirer({ file: config.acquirerFile }),
+    await simulatedAcquirer(databaseOptions(config.acquirer, { identity, trustDomain })),
     async (simulator) => await simulator.close(),
   );
 

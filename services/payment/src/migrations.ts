@@ -1,3 +1,4 @@
+import { columnTypes } from "@zero-trust/database";
 import type { Generated, Kysely } from "kysely";
 import type { Migration } from "kysely/migration";
 import type { LedgerAccount } from "./ledger.ts";
@@ -48,6 +49,7 @@ export const migrations: Readonly<Record<string, Migration>> = {
 };
 
 async function payments(db: Kysely<unknown>): Promise<void> {
+  const { bytes, position } = columnTypes(db);
   await db.schema
     .createTable("payments")
     .addColumn("payment_id", "text", (column) => column.primaryKey())
@@ -63,9 +65,9 @@ async function payments(db: Kysely<unknown>): Promise<void> {
     .createTable("requests")
     .addColumn("created_by", "text", (column) => column.notNull())
     .addColumn("request_id", "text", (column) => column.notNull())
-    .addColumn("fingerprint", "blob", (column) => column.notNull())
+    .addColumn("fingerprint", bytes, (column) => column.notNull())
     .addColumn("payment_id", "text", (column) => column.notNull())
-    .addColumn("response", "blob")
+    .addColumn("response", bytes)
     .addPrimaryKeyConstraint("requests_by_caller", ["created_by", "request_id"])
     // Deferred: the request is claimed before its payment is written, so that of two equal ones only one goes on.
     .addForeignKeyConstraint("requests_payment", ["payment_id"], "payments", ["payment_id"], (constraint) =>
@@ -74,7 +76,7 @@ async function payments(db: Kysely<unknown>): Promise<void> {
     .execute();
   await db.schema
     .createTable("transactions")
-    .addColumn("position", "integer", (column) => column.primaryKey().autoIncrement())
+    .addColumn("position", ...position)
     .addColumn("transaction_id", "text", (column) => column.notNull().unique())
     .addColumn("payment_id", "text", (column) => column.notNull().references("payments.payment_id"))
     .addColumn("account", "text", (column) => column.notNull())

@@ -1,14 +1,14 @@
 import { randomUUID } from "node:crypto";
-import { openDatabase } from "@zero-trust/database";
+import { columnTypes, type DatabaseLocation, openDatabase } from "@zero-trust/database";
 import type { Generated, Kysely } from "kysely";
 import type { Migration } from "kysely/migration";
 import type { Acquirer, Amount } from "./acquirer.ts";
 
 /** A simulated acquirer, with what a test counts. */
 export interface SimulatedAcquirer extends Acquirer {
-  /** How many charges there are in its file. */
+  /** How many charges there are in its database. */
   countCharges(): Promise<number>;
-  /** Closes its file. */
+  /** Closes its database. */
   close(): Promise<void>;
 }
 
@@ -31,14 +31,14 @@ interface AcquirerSchema {
 /**
  * Opens the stand-in for a bank: no money moves.
  *
- * It keeps what it did in a SQLite file of its own, as a bank would, so that the charges can be counted from outside
+ * It keeps what it did in a database of its own, as a bank would, so that the charges can be counted from outside
  * whatever becomes of the payment service. It declines every amount whose minor units end in 13 (10.13 EUR), so that a
  * refusal can be had on demand, and takes all others.
  *
- * @throws DatabaseError when the file cannot be used.
+ * @throws DatabaseError when the database cannot be used.
  */
-export async function simulatedAcquirer(options: { readonly file: string }): Promise<SimulatedAcquirer> {
-  const db = await openDatabase<AcquirerSchema>({ file: options.file, migrations });
+export async function simulatedAcquirer(location: DatabaseLocation): Promise<SimulatedAcquirer> {
+  const db = await openDatabase<AcquirerSchema>({ ...location, migrations });
   return {
     authorize: (idempotencyKey, amount) => authorize(db, idempotencyKey, amount),
     capture: (idempotencyKey) => capture(db, idempotencyKey),
@@ -105,6 +105,7 @@ async function capture(db: Kysely<AcquirerSchema>, idempotencyKey: string): Prom
 const migrations: Readonly<Record<string, Migration>> = {
   "0001_simulated_acquirer": {
     async up(db: Kysely<unknown>): Promise<void> {
+      const { position } = columnTypes(db);
       await db.schema
         .createTable("authorizations")
         .addColumn("idempotency_key", "text", (column) => column.primaryKey())
@@ -114,7 +115,7 @@ const migrations: Readonly<Record<string, Migration>> = {
         .execute();
       await db.schema
         .createTable("charges")
-        .addColumn("position", "integer", (column) => column.primaryKey().autoIncrement())
+        .addColumn("position", ...position)
         .addColumn("charge_id", "text", (column) => column.notNull().unique())
         .addColumn("idempotency_key", "text", (column) =>
           column.notNull().unique().references("authorizations.idempotency_key"),
