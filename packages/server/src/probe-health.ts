@@ -6,9 +6,8 @@ import { buffer } from "node:stream/consumers";
 import { connect, type TLSSocket } from "node:tls";
 import { fromBinary } from "@bufbuild/protobuf";
 import { clientTlsOptions, identityFromDirectory } from "@zero-trust/mtls";
-import { z } from "zod";
-import { port, readConfig, text } from "./config.ts";
 import { HealthCheckResponse_ServingStatus, HealthCheckResponseSchema } from "./gen/health/v1/health_pb.ts";
+import { probedService } from "./probed-service.ts";
 
 /** Below what the container engine gives it, so that the sentence gets out. */
 const TIMEOUT_MS = 5_000;
@@ -19,13 +18,6 @@ const PREFIX_BYTES = 5;
 const EMPTY_MESSAGE = Buffer.alloc(PREFIX_BYTES);
 const PERMISSION_DENIED = "7";
 
-const schema = z.object({
-  ZT_HOST: text.default("127.0.0.1"),
-  ZT_PORT: port.refine((number) => number > 0, "must be the port that the service listens on"),
-  ZT_TLS_DIR: text,
-});
-const loopback: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
-
 /**
  * Asks the service that has this environment whether it serves, over mutual TLS with the service's own certificate, which has to
  * be the one that answers too: by gRPC health checking (grpc.health.v1) where it speaks HTTP/2, else by `GET /healthz`.
@@ -34,9 +26,8 @@ const loopback: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::
  * @throws Error with the reason when the answer is anything else than that it serves
  */
 export async function probeHealth(environment: NodeJS.ProcessEnv, timeoutMs: number = TIMEOUT_MS): Promise<void> {
-  const { ZT_HOST, ZT_PORT, ZT_TLS_DIR } = readConfig(schema, environment);
-  const address = { host: loopback[ZT_HOST] ?? ZT_HOST, port: ZT_PORT };
-  const identity = identityFromDirectory(ZT_TLS_DIR);
+  const { address, tlsDirectory } = probedService(environment);
+  const identity = identityFromDirectory(tlsDirectory);
   identity.close();
   const options = clientTlsOptions({ identity, serverId: identity.spiffeId });
   const socket = connect({ ...options, ...address, ALPNProtocols: ["h2", "http/1.1"] });
