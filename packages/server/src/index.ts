@@ -1,3 +1,4 @@
+export { isOpenToOthers } from "@zero-trust/auth/stores/file";
 export {
   address,
   addresses,

@@ -1,5 +1,5 @@
-import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
-import { ConfigError } from "@zero-trust/server";
+import { closeSync, fstatSync, openSync, readFileSync, type Stats } from "node:fs";
+import { ConfigError, isOpenToOthers } from "@zero-trust/server";
 import type { z } from "zod";
 
 /** A JSON file that the operator provides. */
@@ -16,17 +16,17 @@ export interface JsonFile {
 /** Reads a file's bytes; throws ConfigError when they cannot be had, or a secret's by others, too. */
 export function readBytes(file: JsonFile): Buffer {
   const { path, what, variable } = file;
-  const { bytes, mode } = read(file);
-  if (file.isSecret === true && (mode & 0o077) !== 0)
+  const { bytes, stat } = read(file);
+  if (file.isSecret === true && isOpenToOthers(stat))
     throw new ConfigError(`The ${what} ${path} is open to others: chmod 600 it, or name another with ${variable}.`);
   return bytes;
 }
 
-function read({ path, what, variable }: JsonFile): { readonly bytes: Buffer; readonly mode: number } {
+function read({ path, what, variable }: JsonFile): { readonly bytes: Buffer; readonly stat: Stats } {
   let descriptor: number | undefined;
   try {
     descriptor = openSync(path, "r");
-    return { bytes: readFileSync(descriptor), mode: fstatSync(descriptor).mode };
+    return { bytes: readFileSync(descriptor), stat: fstatSync(descriptor) };
   } catch (error) {
     const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
     throw new ConfigError(

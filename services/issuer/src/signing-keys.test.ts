@@ -44,7 +44,7 @@ test("reads when a key was made", async () => {
 
 test("refuses a file that others may read", async () => {
   const document = { keys: [await newSigningKey("a")] };
-  expect(sentenceOf(() => read(document, 0o640))).toMatch(
+  expect(sentenceOf(() => read(document, 0o604))).toMatch(
     /^The signing keys file \S+ is open to others: chmod 600 it/u,
   );
 });

@@ -193,7 +193,7 @@ describe("signingKeyFile", () => {
   });
   test("refuses files that others can read", () => {
     const good = files();
-    chmodSync(good.path, 0o640);
+    chmodSync(good.path, 0o660);
     expect(() => signingKeyFile(good)).toThrow(/signing\.json is open to others: chmod 600/);
     chmodSync(good.path, 0o600);
     chmodSync(good.keyEncryptionKeyPath, 0o604);

@@ -4,6 +4,7 @@ import { parseJson, type ReloadOptions, reloadingFile } from "./reloading-file.t
 
 export { type ApiKeyUseFile, type ApiKeyUseFileOptions, apiKeyUseFile } from "./api-key-use-file.ts";
 export { type DecisionFile, decisionFile } from "./decision-file.ts";
+export { isOpenToOthers } from "./open-to-others.ts";
 export { type OwnSigningKeyFileOptions, ownSigningKeyFile } from "./own-signing-key-file.ts";
 export { FileError, type ReloadingFile, type ReloadOptions } from "./reloading-file.ts";
 export { type SigningKeyFileOptions, signingKeyFile } from "./sealed-key-file.ts";

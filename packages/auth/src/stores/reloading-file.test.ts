@@ -89,7 +89,7 @@ describe.each(Object.entries(bad))("a file that is %s", (_name, [spoil, message]
 
 test("a secret file that is open to others is not used, at the start and later", () => {
   write('{"version": 1}');
-  chmodSync(path, 0o640);
+  chmodSync(path, 0o660);
   expect(() => open(true)).toThrow(/file\.json is open to others: chmod 600 it/);
   chmodSync(path, 0o600);
   const file = open(true);

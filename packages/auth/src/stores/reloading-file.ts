@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { forsake } from "../answers.ts";
 import { JsonShapeError } from "../json-shape.ts";
+import { isOpenToOthers } from "./open-to-others.ts";
 
 /** A file that is read again when it changes, of which the last good version is kept. */
 export interface ReloadingFile<T> {
@@ -20,7 +21,7 @@ export interface ReloadOptions {
 
 /** What a file has to be besides well-formed. */
 export interface FileRules extends ReloadOptions {
-  /** Whether nobody but its owner may have access to it: mode 0600. */
+  /** Whether nobody but its owner may have access to it: mode 0600, or 0640 where the owner is root. */
   readonly isSecret?: boolean;
 }
 
@@ -118,8 +119,7 @@ export function readBounded(path: string, isSecret: boolean): Buffer {
     try {
       const stat = fstatSync(file);
       if (!stat.isFile()) throw new FileError(`The file ${path} is not a file: is the path right?`);
-      if (isSecret && (stat.mode & 0o077) !== 0)
-        throw new FileError(`The file ${path} is open to others: chmod 600 it.`);
+      if (isSecret && isOpenToOthers(stat)) throw new FileError(`The file ${path} is open to others: chmod 600 it.`);
       if (stat.size > MAX_FILE_BYTES) {
         throw new FileError(`The file ${path} is larger than ${MAX_FILE_BYTES} bytes: is the path right?`);
       }
