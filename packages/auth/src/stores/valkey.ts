@@ -1,0 +1,9 @@
+export {
+  type ValkeyCall,
+  type ValkeyClient,
+  type ValkeyClientOptions,
+  type ValkeyScript,
+  valkeyClient,
+} from "./valkey-client.ts";
+export { type ValkeyReply, ValkeyUnavailable } from "./valkey-connection.ts";
+export { type ValkeyNonceOptions, type ValkeyNonceStore, valkeyNonceStore } from "./valkey-nonces.ts";

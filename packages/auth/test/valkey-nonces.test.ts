@@ -1,0 +1,85 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { memoryNonceStore, type NonceUse } from "../src/hmac/nonces.ts";
+import {
+  type ValkeyClient,
+  type ValkeyNonceOptions,
+  type ValkeyNonceStore,
+  valkeyNonceStore,
+} from "../src/stores/valkey.ts";
+import { nonceStoreContract, type TriedLimits, type TriedNonces } from "./nonce-store-contract.ts";
+import { documentedAcl, hasValkey, startTestValkey, type TestValkey } from "./valkey.ts";
+
+const realSeconds = () => Math.floor(Date.now() / 1000);
+/** However busy the machine is. */
+const inTime = { timeout: 20_000, interval: 10 };
+
+function openStore(client: ValkeyClient, options: Partial<ValkeyNonceOptions> = {}): ValkeyNonceStore {
+  const store = valkeyNonceStore({ client, ...options });
+  onTestFinished(() => store.close());
+  return store;
+}
+
+/** When everything is known, as the mark says that the stores go by. */
+async function knownSince(valkey: TestValkey): Promise<number> {
+  const mark = await vi.waitUntil(async () => await valkey.operate("GET", "zt:nonce:since"), inTime);
+  return Number(String(mark).split(" ")[1]);
+}
+
+test("the README says what Valkey's user may do, with which all this is tried", () => {
+  expect(readFileSync(join(import.meta.dirname, "../README.md"), "utf8")).toContain(` ${documentedAcl}\n`);
+});
+
+describe("a nonce store in memory", () => {
+  nonceStoreContract(async (limits = {}) => {
+    const nowSeconds = realSeconds();
+    const store = memoryNonceStore({ ...limits, now: () => nowSeconds * 1000 });
+    return { stores: [store], knownSeconds: nowSeconds + 5, nowSeconds };
+  });
+});
+
+describe.runIf(hasValkey)("a nonce store in Valkey, asked over three connections", () => {
+  let valkey: TestValkey;
+  let clients: readonly [ValkeyClient, ValkeyClient, ValkeyClient];
+  beforeAll(async () => {
+    valkey = await startTestValkey();
+    clients = await Promise.all([valkey.connected(), valkey.connected(), valkey.connected()]);
+  });
+  afterAll(async () => await valkey[Symbol.asyncDispose]());
+
+  async function start(limits: TriedLimits = {}): Promise<TriedNonces> {
+    await valkey.operate("FLUSHALL");
+    const [one, other, third] = clients;
+    const stores = [openStore(one, limits), openStore(other, limits), openStore(third, limits)] as const;
+    return { stores, knownSeconds: await knownSince(valkey), nowSeconds: realSeconds() };
+  }
+  nonceStoreContract(start);
+
+  test("says what a store in memory says, whatever comes in whichever order", async () => {
+    const claim = fc.record({
+      store: fc.nat(2),
+      keyId: fc.constantFrom("hk-aaaaaaaa", "hk-bbbbbbbb"),
+      nonce: fc.nat(9),
+      afterSeconds: fc.integer({ min: -3, max: 60 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(claim, { minLength: 1, maxLength: 60 }), async (taken) => {
+        const limits = { maxNoncesPerKey: 7 };
+        const { stores, knownSeconds, nowSeconds } = await start(limits);
+        const model = memoryNonceStore({ ...limits, now: () => (knownSeconds - 5) * 1000 });
+        for (const { store, keyId, nonce, afterSeconds } of taken) {
+          const use: NonceUse = {
+            keyId,
+            hash: `${keyId}-${nonce}`,
+            timestampSeconds: knownSeconds + afterSeconds,
+            nowSeconds,
+          };
+          expect(await stores[store]?.claim(use)).toBe(model.claim(use));
+        }
+      }),
+      { numRuns: 15 },
+    );
+  });
+});
