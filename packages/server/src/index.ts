@@ -26,3 +26,4 @@ export type { ReadinessCheck } from "./readiness.ts";
 export { type RunServiceOptions, runService } from "./run-service.ts";
 export { type ServeLimits, type ServeOptions, type Serving, serve } from "./serve.ts";
 export { type ServiceEntry, service } from "./service.ts";
+export { type OpenValkey, openValkey, type ValkeyPlace, valkeyPlace, valkeyVariables } from "./valkey.ts";

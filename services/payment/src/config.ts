@@ -9,6 +9,9 @@ import {
   readConfig,
   text,
   trustDomain,
+  type ValkeyPlace,
+  valkeyPlace,
+  valkeyVariables,
 } from "@zero-trust/server";
 import { z } from "zod";
 
@@ -30,6 +33,8 @@ export interface PaymentConfig {
   readonly database: DatabasePlace;
   /** Where the simulated acquirer keeps what it did. */
   readonly acquirer: DatabasePlace;
+  /** What all processes of the service share; each has nonces of its own unless given. */
+  readonly valkey: ValkeyPlace | undefined;
   /** Who has to have issued a token. */
   readonly issuer: string;
   /** Where to reach the issuer, `host:port`. */
@@ -51,6 +56,7 @@ const schema = z
     ...databaseVariables,
     ZT_ACQUIRER_FILE: text.optional(),
     ZT_ACQUIRER_URL: postgresUrl.optional(),
+    ...valkeyVariables,
     ZT_ISSUER: httpsOrigin.default("https://issuer.production.internal"),
     ZT_ISSUER_ADDRESS: address,
   })
@@ -68,6 +74,7 @@ const schema = z
       keyEncryptionKeyFile: variables.ZT_KEY_ENCRYPTION_KEY_FILE,
       database: databasePlace(variables, context),
       acquirer: databasePlace(variables, context, { file: "ZT_ACQUIRER_FILE", url: "ZT_ACQUIRER_URL" }),
+      valkey: valkeyPlace(variables, context),
       issuer: variables.ZT_ISSUER,
       issuerAddress: variables.ZT_ISSUER_ADDRESS,
     }),

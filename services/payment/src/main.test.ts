@@ -71,6 +71,11 @@ test("says when it listens, and ends with 0 on SIGTERM", async () => {
 test.each([
   ["a variable that is not set", { ZT_GRANTS_FILE: "" }, /^payment: ZT_GRANTS_FILE .*it is not set\.\n$/u],
   ["a wrong address", { ZT_ISSUER_ADDRESS: "issuer" }, /^payment: ZT_ISSUER_ADDRESS must be a host and a port.*\n$/u],
+  [
+    "a Valkey without a password",
+    { ZT_VALKEY_URL: "rediss://payment@127.0.0.1:1" },
+    /^payment: ZT_VALKEY_PASSWORD_FILE must have a value, since ZT_VALKEY_URL has one; it is not set\.\n$/u,
+  ],
   ["a missing certificate", { ZT_TLS_DIR: "/nowhere" }, /^payment: \/nowhere\/tls\.crt does not exist.*\n$/u],
   ["a missing file of keys", { ZT_API_KEYS_FILE: "/nowhere" }, /^payment: The file \/nowhere cannot be read.*\n$/u],
   [

@@ -3,7 +3,7 @@ import { jwks, memoryNonceStore, tokenRevocations } from "@zero-trust/auth/serve
 import { apiKeyFile, apiKeyUseFile, decisionFile, grantsFile, signingKeyFile } from "@zero-trust/auth/stores/file";
 import { openDatabase } from "@zero-trust/database";
 import { httpsAgent, identityFromDirectory } from "@zero-trust/mtls";
-import { databaseOptions, identityLog, runService } from "@zero-trust/server";
+import { databaseOptions, identityLog, openValkey, runService } from "@zero-trust/server";
 import { readPaymentConfig } from "./config.ts";
 import { migrations, type PaymentSchema } from "./migrations.ts";
 import { servePayments } from "./service.ts";
@@ -44,7 +44,10 @@ await runService("payment", async (log) => {
     tokenRevocations({ url: new URL(`https://${issuerAddress}/.well-known/revoked-tokens.json`), agent, onError }),
     (list) => list.close(),
   );
-  const nonces = memoryNonceStore();
+  const valkey =
+    config.valkey === undefined ? undefined : await openValkey(config.valkey, { identity, trustDomain, log });
+  opened.defer(() => valkey?.close());
+  const nonces = valkey?.nonces() ?? memoryNonceStore();
 
   const db = opened.adopt(
     await openDatabase<PaymentSchema>({ ...databaseOptions(config.database, { identity, trustDomain }), migrations }),

@@ -8,7 +8,7 @@ import {
   hmac,
   type KeySet,
   type KeySource,
-  type MemoryNonceStore,
+  type NonceStore,
   type TokenRevocations,
 } from "@zero-trust/auth/server";
 import { isDatabaseReady } from "@zero-trust/database";
@@ -45,7 +45,7 @@ export interface PaymentDependencies {
   /** Gets every decision besides the log, where given: what it throws or rejects with refuses the call. */
   readonly decisions?: ServeOptions["decisions"];
   readonly signingKeys: KeySource;
-  readonly nonces: MemoryNonceStore;
+  readonly nonces: NonceStore & { isReady(): boolean };
   readonly db: Kysely<PaymentSchema>;
   readonly acquirer: Acquirer;
 }
