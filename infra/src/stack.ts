@@ -40,6 +40,17 @@ export function newStackFolder(name: string): string {
   return fileURLToPath(new URL(`../../.stack/${name}-${process.pid}`, import.meta.url));
 }
 
+/** What the issuer is configured with. */
+export function issuerEnvironment(deployment: Deployment): Readonly<Record<string, string>> {
+  const file = (name: string) => join(deployment.folder, "issuer", name);
+  return {
+    ...commonEnvironment(deployment, "issuer"),
+    ZT_CLIENTS_FILE: file("clients.json"),
+    ZT_SIGNING_JWKS_FILE: file("signing-jwks.json"),
+    ZT_DATABASE_FILE: file("issuer.sqlite"),
+  };
+}
+
 /** What payment is configured with. */
 export function paymentEnvironment(deployment: Deployment, issuerAddress: string): Readonly<Record<string, string>> {
   const file = (name: string) => join(deployment.folder, "payment", name);
@@ -54,6 +65,25 @@ export function paymentEnvironment(deployment: Deployment, issuerAddress: string
     ZT_KEY_ENCRYPTION_KEY_FILE: file("key-encryption-key"),
     ZT_DATABASE_FILE: file("payment.sqlite"),
     ZT_ACQUIRER_FILE: file("acquirer.sqlite"),
+  };
+}
+
+/** What order is configured with. */
+export function orderEnvironment(
+  deployment: Deployment,
+  addresses: { readonly issuer: string; readonly payment: string },
+): Readonly<Record<string, string>> {
+  const file = (name: string) => join(deployment.folder, "order", name);
+  return {
+    ...commonEnvironment(deployment, "order-service"),
+    ZT_ISSUER_ADDRESS: addresses.issuer,
+    ZT_GRANTS_FILE: file("grants.json"),
+    ZT_API_KEYS_FILE: file("api-keys.json"),
+    ZT_API_KEY_USES_FILE: file("api-key-uses.json"),
+    ZT_DECISIONS_FILE: file("decisions.jsonl"),
+    ZT_DATABASE_FILE: file("order.sqlite"),
+    ZT_PAYMENT_ADDRESS: addresses.payment,
+    ZT_SIGNING_SECRET_FILE: file("signing-key.json"),
   };
 }
 
@@ -80,26 +110,11 @@ export async function startStack(folder: string, options: StackOptions = {}): Pr
     return cleanup.adopt(await startService(service, environment), (process) => process.stop());
   };
 
-  const issuerProcess = await start("issuer", {
-    ...commonEnvironment(deployment, "issuer"),
-    ZT_CLIENTS_FILE: join(folder, "issuer/clients.json"),
-    ZT_SIGNING_JWKS_FILE: join(folder, "issuer/signing-jwks.json"),
-    ZT_DATABASE_FILE: join(folder, "issuer/issuer.sqlite"),
-  });
+  const issuerProcess = await start("issuer", issuerEnvironment(deployment));
   const issuerAddress = await between("issuer", `127.0.0.1:${issuerProcess.port}`);
   const payment = await start("payment", paymentEnvironment(deployment, issuerAddress));
   const paymentAddress = await between("payment", `127.0.0.1:${payment.port}`);
-  const order = await start("order", {
-    ...commonEnvironment(deployment, "order-service"),
-    ZT_ISSUER_ADDRESS: issuerAddress,
-    ZT_GRANTS_FILE: join(folder, "order/grants.json"),
-    ZT_API_KEYS_FILE: join(folder, "order/api-keys.json"),
-    ZT_API_KEY_USES_FILE: join(folder, "order/api-key-uses.json"),
-    ZT_DECISIONS_FILE: join(folder, "order/decisions.jsonl"),
-    ZT_DATABASE_FILE: join(folder, "order/order.sqlite"),
-    ZT_PAYMENT_ADDRESS: paymentAddress,
-    ZT_SIGNING_SECRET_FILE: join(folder, "order/signing-key.json"),
-  });
+  const order = await start("order", orderEnvironment(deployment, { issuer: issuerAddress, payment: paymentAddress }));
   await Promise.all([
     untilReady(deployment, "payment-service", payment, signal),
     untilReady(deployment, "order-service", order, signal),
@@ -108,11 +123,15 @@ export async function startStack(folder: string, options: StackOptions = {}): Pr
   return { deployment, issuer: issuerProcess, payment, order, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
-/** Asks as the service itself, which every deployment grants: nobody else need be let in for it. */
-async function untilReady(
+/**
+ * Waits until a service serves, asking as the service itself, which every deployment grants: nobody else need be let in for it.
+ *
+ * @throws Error when it does not, or the reason of the signal
+ */
+export async function untilReady(
   deployment: Deployment,
   workload: "order-service" | "payment-service",
-  { port }: ServiceProcess,
+  { port }: { readonly port: number },
   signal?: AbortSignal,
 ): Promise<void> {
   using opened = new DisposableStack();

@@ -31,6 +31,8 @@ export interface LoadOptions {
   readonly attemptTimeoutMs?: number;
   /** Draws what is ordered. */
   readonly seed?: number;
+  /** What came of the load on the same fleet before this one, to be gone on with: the oracle wants to know of every order. */
+  readonly after?: Pick<LoadFigures, "history" | "payments">;
 }
 
 /** What the callers need of a fleet: it may be in containers, or on its way somewhere else. */
@@ -80,8 +82,8 @@ export function startLoad(fleet: Reached, options: LoadOptions = {}): Load {
   const { orderCallers = 4, paymentCallers = 4, perSecond, timeoutMs = 10_000, attemptTimeoutMs = 1_000 } = options;
   const opened = new DisposableStack();
   const tally = new Tally();
-  const history = new History();
-  const payments: AcknowledgedPayment[] = [];
+  const history = options.after?.history ?? new History();
+  const payments = [...(options.after?.payments ?? [])];
   const random = seededRandom(options.seed ?? 1);
   const times = { timeoutMs, attemptTimeoutMs };
   const stopping = new AbortController();

@@ -52,14 +52,35 @@ export interface Books {
   readonly tornDecisions: readonly string[];
 }
 
-/** Reads the files of a deployment. */
-export function readBooks(folder: string): Books {
-  using order = openBook(join(folder, "order/order.sqlite"));
-  using payment = openBook(join(folder, "payment/payment.sqlite"));
-  using acquirer = openBook(join(folder, "payment/acquirer.sqlite"));
-  const lines = Map.groupBy(order.all<LineRow>(LINES), (line) => line.order_id);
+/** What books are made of, as the databases give it: numbers as bigint. */
+export interface BookRows {
+  readonly orders: readonly OrderRow[];
+  readonly lines: readonly LineRow[];
+  readonly outbox: readonly { readonly order_id: string }[];
+  readonly payments: readonly PaymentRow[];
+  readonly ledger: readonly LedgerRow[];
+  readonly authorizations: readonly (KeyRow & { readonly outcome: string })[];
+  readonly charges: readonly KeyRow[];
+}
+
+/** Where each of them stands, and how it is asked for: the same in SQLite and in PostgreSQL. */
+export const bookQueries: Readonly<
+  Record<keyof BookRows, { readonly database: "order" | "payment" | "acquirer"; readonly sql: string }>
+> = {
+  orders: { database: "order", sql: "SELECT * FROM orders ORDER BY position" },
+  lines: { database: "order", sql: "SELECT * FROM order_lines ORDER BY order_id, line_number" },
+  outbox: { database: "order", sql: "SELECT order_id FROM outbox" },
+  payments: { database: "payment", sql: "SELECT * FROM payments" },
+  ledger: { database: "payment", sql: "SELECT * FROM transactions ORDER BY position" },
+  authorizations: { database: "acquirer", sql: "SELECT * FROM authorizations" },
+  charges: { database: "acquirer", sql: "SELECT * FROM charges" },
+};
+
+/** Makes books of rows. */
+export function booksOf(rows: BookRows, tornDecisions: readonly string[]): Books {
+  const lines = Map.groupBy(rows.lines, (line) => line.order_id);
   return {
-    orders: order.all<OrderRow>(ORDERS).map((row) => ({
+    orders: rows.orders.map((row) => ({
       orderId: row.order_id,
       client: row.client,
       requestId: row.request_id,
@@ -78,28 +99,40 @@ export function readBooks(folder: string): Books {
         })),
       }),
     })),
-    outbox: order.all<{ order_id: string }>("SELECT order_id FROM outbox").map((row) => row.order_id),
-    payments: payment.all<PaymentRow>(PAYMENTS).map((row) => ({
+    outbox: rows.outbox.map((row) => row.order_id),
+    payments: rows.payments.map((row) => ({
       paymentId: row.payment_id,
       client: row.client,
       reference: row.reference,
       state: row.state,
       amount: amountOf(row),
     })),
-    ledger: payment.all<LedgerRow>(LEDGER).map((row) => ({
+    ledger: rows.ledger.map((row) => ({
       paymentId: row.payment_id,
       account: row.account,
       currencyCode: row.currency_code,
       minorUnits: row.minor_units,
     })),
-    authorizations: acquirer.all<KeyRow & { outcome: string }>(AUTHORIZATIONS).map((row) => ({
+    authorizations: rows.authorizations.map((row) => ({
       key: row.idempotency_key,
       amount: amountOf(row),
       outcome: row.outcome,
     })),
-    charges: acquirer.all<KeyRow>(CHARGES).map((row) => ({ key: row.idempotency_key, amount: amountOf(row) })),
-    tornDecisions: ["order", "payment"].flatMap((service) => tornLines(join(folder, service, "decisions.jsonl"))),
+    charges: rows.charges.map((row) => ({ key: row.idempotency_key, amount: amountOf(row) })),
+    tornDecisions,
   };
+}
+
+/** Reads the files of a deployment. */
+export function readBooks(folder: string): Books {
+  using order = openBook(join(folder, "order/order.sqlite"));
+  using payment = openBook(join(folder, "payment/payment.sqlite"));
+  using acquirer = openBook(join(folder, "payment/acquirer.sqlite"));
+  const books = { order, payment, acquirer };
+  const rows = Object.entries(bookQueries).map(([name, { database, sql }]) => [name, books[database].all(sql)]);
+  const torn = ["order", "payment"].flatMap((service) => tornLines(join(folder, service, "decisions.jsonl")));
+  // One of each, by the queries above.
+  return booksOf(Object.fromEntries(rows) as unknown as BookRows, torn);
 }
 
 /** How many orders are still to be paid. */
@@ -117,12 +150,7 @@ export function countUnknownCharges(folder: string): number {
   return counts.reduce((sum, count) => sum + count, 0);
 }
 
-const ORDERS = "SELECT * FROM orders ORDER BY position";
-const LINES = "SELECT * FROM order_lines ORDER BY order_id, line_number";
-const PAYMENTS = "SELECT * FROM payments";
-const LEDGER = "SELECT * FROM transactions ORDER BY position";
-const AUTHORIZATIONS = "SELECT * FROM authorizations";
-const CHARGES = "SELECT * FROM charges";
+const CHARGES = bookQueries.charges.sql;
 
 interface AmountRow {
   readonly currency_code: string;
@@ -167,7 +195,8 @@ function openBook(file: string) {
   };
 }
 
-function tornLines(file: string): string[] {
+/** The lines of a decision log that are no JSON. */
+export function tornLines(file: string): string[] {
   const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n") : [];
   return lines.filter((line) => line !== "" && !isJson(line));
 }

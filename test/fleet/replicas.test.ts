@@ -1,0 +1,81 @@
+// Replicas that die, stop or vanish under load: nobody notices, and nothing is lost or paid twice.
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import type { Fleet, Replica } from "./fleet.ts";
+import type { LoadFigures, LoadOptions } from "./load.ts";
+import { canStartFleet, startFleet } from "./start.ts";
+import { unnoticed } from "./under-load.ts";
+
+const inContainers = process.env["ZT_STACK"] === "containers";
+/** A machine that does other things as well takes its time, and an attempt that is given up too early is one more to serve. */
+const patient: LoadOptions = { attemptTimeoutMs: 1_500, timeoutMs: 15_000 };
+
+/** How many calls a replica has decided about, but for questions for its health. */
+async function callsTo(replica: Replica): Promise<number> {
+  const records = await replica.log();
+  return records.filter(({ log, method }) => log === "decision" && !String(method).startsWith("/grpc.health")).length;
+}
+
+describe.runIf(canStartFleet)("a fleet", () => {
+  let fleet: Fleet;
+  let last: LoadFigures | undefined;
+
+  beforeAll(async () => {
+    fleet = await startFleet();
+  }, 300_000);
+  afterAll(() => fleet?.[Symbol.asyncDispose]());
+
+  const options = (): LoadOptions => (last === undefined ? patient : { ...patient, after: last });
+
+  test("has every replica do its part", { timeout: 120_000 }, async () => {
+    last = await unnoticed(fleet, (load) => load.untilAnswered(200), options());
+    for (const replicas of [fleet.payments, fleet.orders]) {
+      const counts = await Promise.all(replicas.map(callsTo));
+      const total = counts.reduce((sum, count) => sum + count, 0);
+      for (const count of counts) expect(count / total).toBeGreaterThan(0.5 / replicas.length);
+    }
+  });
+
+  const victims = {
+    payment: () => fleet.payments[0],
+    order: () => fleet.orders[1],
+  };
+  const faults = {
+    killed: { strike: (replica: Replica) => replica.stop("SIGKILL"), heal: (replica: Replica) => replica.restart() },
+    paused: { strike: (replica: Replica) => replica.pause(), heal: (replica: Replica) => replica.resume() },
+    "cut off": { strike: (replica: Replica) => replica.cutOff(), heal: (replica: Replica) => replica.reconnect() },
+  };
+  const some = [
+    ["payment", "killed"],
+    ["order", "paused"],
+  ] as const;
+  const others = [
+    ["payment", "paused"],
+    ["payment", "cut off"],
+    ["order", "killed"],
+    ["order", "cut off"],
+  ] as const;
+
+  test.each(inContainers ? [...some, ...others] : some)(
+    "goes on unnoticed when a replica of %s is %s, and has it back by itself",
+    { timeout: 240_000 },
+    async (service, what) => {
+      const replica = victims[service]();
+      const { strike, heal } = faults[what];
+      if (replica === undefined) throw new Error("There are two.");
+      last = await unnoticed(
+        fleet,
+        async (load) => {
+          load.since();
+          await strike(replica);
+          await load.untilAnswered(200);
+          const { tookMs } = load.since();
+          await heal(replica);
+          const before = await callsTo(replica);
+          await vi.waitUntil(async () => (await callsTo(replica)) > before, { timeout: 90_000, interval: 200 });
+          console.log(`  ${service} ${what}: calls took ${JSON.stringify(tookMs)} ms meanwhile`);
+        },
+        options(),
+      );
+    },
+  );
+});
