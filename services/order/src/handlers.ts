@@ -1,5 +1,6 @@
 import type { DescMethod, MessageShape } from "@bufbuild/protobuf";
 import { type Metadata, status } from "@grpc/grpc-js";
+import { isDatabaseUnavailable } from "@zero-trust/database";
 import { type OrderLine as OrderLineMessage, OrderService } from "@zero-trust/proto/order/v1";
 import { decodePageToken, encodePageToken, type Handlers, RpcError, requestFingerprint } from "@zero-trust/rpc";
 import { totalOf } from "./money.ts";
@@ -16,6 +17,8 @@ export interface OrderHandlerOptions {
   readonly onPlaced: () => void;
   /** Who makes the call that this metadata came with. */
   readonly callerOf: (metadata: Metadata) => string;
+  /** Is told why, when a call is answered that the database cannot be used. */
+  readonly onUnavailable?: (error: unknown) => void;
 }
 
 /** The page size of a request that names none. */
@@ -31,7 +34,15 @@ const maxImportedLines = 10_000;
 
 /** The methods of order.v1.OrderService. */
 export function orderHandlers(options: OrderHandlerOptions): Handlers<typeof OrderService> {
-  const { store, changes, onPlaced, callerOf } = options;
+  const { store, changes, onPlaced, callerOf, onUnavailable } = options;
+
+  async function answer<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw rpcError(error, onUnavailable);
+    }
+  }
 
   async function place(client: string, requests: readonly OrderRequest[]): Promise<readonly Order[]> {
     const orders = await store.place(client, requests);
@@ -104,7 +115,7 @@ export function orderHandlers(options: OrderHandlerOptions): Handlers<typeof Ord
       try {
         for await (const order of watch(callerOf(metadata), orderId, signal)) yield { order: orderMessage(order) };
       } catch (error) {
-        throw rpcError(error);
+        throw rpcError(error, onUnavailable);
       }
     },
   };
@@ -129,14 +140,6 @@ function orderLine({ sku, quantity, unitPrice }: OrderLineMessage): OrderLine {
   return { sku, quantity, unitPrice: { currencyCode, minorUnits } };
 }
 
-async function answer<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw rpcError(error);
-  }
-}
-
 // REQUEST_REUSED: it is the earlier request that makes this one wrong, and no retry of it can succeed, which is what
 // FAILED_PRECONDITION says. ALREADY_EXISTS would be taken for success by clients that retry a creation.
 const answers: Readonly<Record<OrderFailure, readonly [status, string]>> = {
@@ -149,9 +152,13 @@ const answers: Readonly<Record<OrderFailure, readonly [status, string]>> = {
   PAGE_UNKNOWN: [status.INVALID_ARGUMENT, "The page token is not one that this list gave out."],
 };
 
-function rpcError(error: unknown): unknown {
+function rpcError(error: unknown, onUnavailable: OrderHandlerOptions["onUnavailable"]): unknown {
   if (error instanceof OrderError) return new RpcError(...answers[error.failure]);
   if (error instanceof ChangesClosedError)
     return new RpcError(status.UNAVAILABLE, "The server is closing: watch the order again.");
+  if (isDatabaseUnavailable(error)) {
+    onUnavailable?.(error);
+    return new RpcError(status.UNAVAILABLE, "The database cannot be used now: send the same request again.");
+  }
   return error;
 }

@@ -41,12 +41,16 @@ export interface OutboxTable {
   readonly create_request_id: string;
   readonly capture_request_id: string;
   readonly attempts: bigint;
+  /** When it is due; while somebody is at it, when another one may take it over. */
   readonly next_attempt_at_ms: bigint;
+  /** Which process is at it: null while nobody is. */
+  readonly claimed_by: string | null;
 }
 
 /** Every schema change there ever was; what has been released is never edited. */
 export const migrations: Readonly<Record<string, Migration>> = {
   "0001_orders": { up: orders },
+  "0002_outbox_claims": { up: outboxClaims },
 };
 
 async function orders(db: Kysely<unknown>): Promise<void> {
@@ -84,4 +88,9 @@ async function orders(db: Kysely<unknown>): Promise<void> {
     .addColumn("next_attempt_at_ms", "bigint", (column) => column.notNull())
     .execute();
   await db.schema.createIndex("outbox_by_time").on("outbox").column("next_attempt_at_ms").execute();
+}
+
+// A version that does not know the column leaves it null, and what is claimed is not due to it either.
+async function outboxClaims(db: Kysely<unknown>): Promise<void> {
+  await db.schema.alterTable("outbox").addColumn("claimed_by", "text").execute();
 }

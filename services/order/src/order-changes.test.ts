@@ -45,9 +45,9 @@ test("nothing is kept of a watch that has ended", () => {
   const changes = new OrderChanges();
   const [first, second] = [changes.watch("a"), changes.watch("a")];
   first[Symbol.dispose]();
-  expect(changes.size).toBe(1);
+  expect(changes.watched).toEqual(["a"]);
   second[Symbol.dispose]();
-  expect(changes.size).toBe(0);
+  expect(changes.watched).toEqual([]);
 });
 
 test("closing ends the waits of now and of later", async () => {

@@ -53,9 +53,9 @@ export class OrderChanges {
     };
   }
 
-  /** How many orders are being watched. */
-  get size(): number {
-    return this.#watchers.size;
+  /** Which orders are being watched. */
+  get watched(): readonly string[] {
+    return [...this.#watchers.keys()];
   }
 
   /** Ends all watches, so that a server that drains does not wait for them. */

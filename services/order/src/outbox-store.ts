@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
+import { engineOf } from "@zero-trust/database";
 import type { Kysely, Transaction } from "kysely";
-import type { OrderSchema, OrderState } from "./migrations.ts";
+import type { OrderSchema, OrderState, OutboxTable } from "./migrations.ts";
 import type { Money } from "./money.ts";
 
 /** A payment that is still to be made. */
@@ -10,7 +11,7 @@ export interface OutboxEntry {
   readonly total: Money;
   readonly createRequestId: string;
   readonly captureRequestId: string;
-  /** How often this process has tried it. */
+  /** How often it was tried since a process last began. */
   readonly attempts: number;
 }
 
@@ -28,54 +29,84 @@ export async function addToOutbox(trx: Transaction<OrderSchema>, orderId: string
       capture_request_id: randomUUID(),
       attempts: 0n,
       next_attempt_at_ms: 0n,
+      claimed_by: null,
     })
     .execute();
 }
 
-/** What is to be done for orders that have been acknowledged. */
+/** What is to be done for orders that have been acknowledged, for one of the processes that do it. */
 export class OutboxStore {
   readonly #db: Kysely<OrderSchema>;
+  /** Of this process, which a process that comes after it is not. */
+  readonly #claimant = randomUUID();
 
   constructor(db: Kysely<OrderSchema>) {
     this.#db = db;
   }
 
   /**
-   * Makes everything due at once, as if it had never been tried: a new process does not serve the waiting times of the one
-   * before it, nor go on with the longest of them when its own first attempt fails.
+   * Makes everything due at once that nobody is at, as if it had never been tried: a new process does not serve the waiting
+   * times of the one before it, nor go on with the longest of them when its own first attempt fails.
    */
   async makeAllDue(): Promise<void> {
-    await this.#db.updateTable("outbox").set({ attempts: 0n, next_attempt_at_ms: 0n }).execute();
+    await this.#db.transaction().execute(async (trx) => {
+      const waiting = trx.selectFrom("outbox").select("order_id");
+      // A file has one process: whoever was at something is no more.
+      const free =
+        engineOf(trx) === "sqlite" ? waiting : waiting.where("claimed_by", "is", null).forUpdate().skipLocked();
+      await trx
+        .updateTable("outbox")
+        .set({ attempts: 0n, next_attempt_at_ms: 0n, claimed_by: null })
+        .where("order_id", "in", free)
+        .execute();
+    });
   }
 
-  /** Reads what is due, oldest order first; so is what is said to be due after `horizonMs`: the clock was set back. */
-  async due(options: {
+  /**
+   * Takes what is due, oldest order first, for this process alone for as long as `leaseMs`; so is what is said to be due after
+   * `horizonMs`: the clock was set back. No transaction stays open: a process that dies frees what it took when the lease is over.
+   */
+  async claim(options: {
     readonly nowMs: number;
     readonly horizonMs: number;
+    readonly leaseMs: number;
     readonly limit: number;
   }): Promise<readonly OutboxEntry[]> {
-    const rows = await this.#db
-      .selectFrom("outbox")
-      .innerJoin("orders", "orders.order_id", "outbox.order_id")
-      .selectAll("outbox")
-      .select(["orders.client", "orders.currency_code", "orders.minor_units"])
-      .where((where) =>
-        where.or([
-          where("next_attempt_at_ms", "<=", BigInt(options.nowMs)),
-          where("next_attempt_at_ms", ">", BigInt(options.horizonMs)),
-        ]),
-      )
-      .orderBy("orders.position")
-      .limit(BigInt(options.limit))
-      .execute();
-    return rows.map((row) => ({
-      orderId: row.order_id,
-      client: row.client,
-      total: { currencyCode: row.currency_code, minorUnits: row.minor_units },
-      createRequestId: row.create_request_id,
-      captureRequestId: row.capture_request_id,
-      attempts: Number(row.attempts),
-    }));
+    return await this.#db.transaction().execute(async (trx) => {
+      const due = trx
+        .selectFrom("outbox")
+        .innerJoin("orders", "orders.order_id", "outbox.order_id")
+        .selectAll("outbox")
+        .select(["orders.client", "orders.currency_code", "orders.minor_units"])
+        .where((where) =>
+          where.or([
+            where("next_attempt_at_ms", "<=", BigInt(options.nowMs)),
+            where("next_attempt_at_ms", ">", BigInt(options.horizonMs)),
+          ]),
+        )
+        .orderBy("orders.position")
+        .limit(BigInt(options.limit));
+      // What another process is taking just now is not waited for.
+      const rows = await (engineOf(trx) === "sqlite" ? due : due.forUpdate("outbox").skipLocked()).execute();
+      if (rows.length === 0) return [];
+      await trx
+        .updateTable("outbox")
+        .set({ claimed_by: this.#claimant, next_attempt_at_ms: BigInt(options.nowMs + options.leaseMs) })
+        .where(
+          "order_id",
+          "in",
+          rows.map((row) => row.order_id),
+        )
+        .execute();
+      return rows.map((row) => ({
+        orderId: row.order_id,
+        client: row.client,
+        total: { currencyCode: row.currency_code, minorUnits: row.minor_units },
+        createRequestId: row.create_request_id,
+        captureRequestId: row.capture_request_id,
+        attempts: Number(row.attempts),
+      }));
+    });
   }
 
   /** Reads when the next entry that is not due yet will be, in milliseconds since 1970. */
@@ -88,12 +119,22 @@ export class OutboxStore {
     return row?.next === undefined || row.next === null ? undefined : Number(row.next);
   }
 
-  /** Counts an attempt that failed, and says when the next one is. */
+  /** Counts an attempt that failed, and says when the next one is, whoever makes it; unless somebody has taken it over. */
   async postpone(entry: OutboxEntry, nextAttemptAtMs: number): Promise<void> {
+    await this.#giveBack(entry, { attempts: BigInt(entry.attempts + 1), next_attempt_at_ms: BigInt(nextAttemptAtMs) });
+  }
+
+  /** Gives back what was taken and not begun. */
+  async release(entry: OutboxEntry): Promise<void> {
+    await this.#giveBack(entry, { attempts: BigInt(entry.attempts), next_attempt_at_ms: 0n });
+  }
+
+  async #giveBack(entry: OutboxEntry, to: Pick<OutboxTable, "attempts" | "next_attempt_at_ms">): Promise<void> {
     await this.#db
       .updateTable("outbox")
-      .set({ attempts: BigInt(entry.attempts + 1), next_attempt_at_ms: BigInt(nextAttemptAtMs) })
+      .set({ ...to, claimed_by: null })
       .where("order_id", "=", entry.orderId)
+      .where("claimed_by", "=", this.#claimant)
       .execute();
   }
 

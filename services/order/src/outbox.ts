@@ -23,6 +23,10 @@ export interface OutboxOptions {
   readonly concurrency?: number;
   /** How long one call may take, in milliseconds. */
   readonly callTimeoutMs?: number;
+  /** How long what this process is at is nobody else's, in milliseconds. */
+  readonly leaseMs?: number;
+  /** How often to look for what other processes have placed, or left, in milliseconds. */
+  readonly pollMs?: number;
 }
 
 /** Enough that one hanging call does not hold up the others, and few enough not to be a flood after an outage. */
@@ -30,6 +34,15 @@ const defaultConcurrency = 8;
 
 /** An answer that takes longer was lost; the same request again gets it. */
 const defaultCallTimeoutMs = 5_000;
+
+/** Both calls, and what our own database may take before and after them: whoever is at it longer is taken for dead. */
+const defaultLeaseMs = 20_000;
+
+/** An order of a process that was killed, or has too much to do, waits so much longer; looking costs two small queries. */
+const defaultPollMs = 1_000;
+
+/** How far the clocks of two processes may be apart: tokens are refused beyond that. */
+const maxClockSkewMs = 5_000;
 
 /** How long after a failure of our own database to look again, in milliseconds. */
 const storeRetryMs = 1_000;
@@ -47,7 +60,10 @@ const passing: ReadonlySet<status> = new Set([
 
 /**
  * Pays orders, from the moment they are written until the payment service has given its last word, across any number
- * of failures and restarts.
+ * of failures and restarts, together with the outboxes of other processes on the same database.
+ *
+ * Each takes some of what is due for itself, for a time. One that takes over from another that was only slow makes the same
+ * requests, by their ids, and gets the same answers.
  */
 export class Outbox {
   readonly #options: OutboxOptions;
@@ -90,15 +106,23 @@ export class Outbox {
     try {
       while (this.#lookAgain && !this.#closed) {
         this.#lookAgain = false;
+        const { store, leaseMs = defaultLeaseMs } = this.#options;
         const nowMs = Date.now();
-        // What is running is still due, and so may be among these.
-        const due = await this.#options.store.due({
-          nowMs,
-          horizonMs: nowMs + this.#backOff.maxMs,
-          limit: this.#concurrency,
-        });
-        for (const entry of due) this.#begin(entry);
-        this.#wakeAt(await this.#options.store.nextDueMs(nowMs));
+        const limit = this.#concurrency - this.#running.size;
+        const claimed =
+          limit <= 0
+            ? []
+            : await store.claim({
+                nowMs,
+                leaseMs,
+                horizonMs: nowMs + Math.max(this.#backOff.maxMs, leaseMs) + maxClockSkewMs,
+                limit,
+              });
+        for (const entry of claimed) {
+          if (this.#closed) await store.release(entry);
+          else this.#begin(entry);
+        }
+        this.#wakeAt(await store.nextDueMs(nowMs));
       }
     } catch (error) {
       this.#options.log.error({ err: error }, "the outbox cannot be read");
@@ -111,7 +135,8 @@ export class Outbox {
 
   #begin(entry: OutboxEntry): void {
     const { orderId } = entry;
-    if (this.#closed || this.#running.has(orderId) || this.#running.size >= this.#concurrency) return;
+    // It may have been its own lease that ran out.
+    if (this.#running.has(orderId)) return;
     const step = this.#settle(entry).finally(() => {
       this.#running.delete(orderId);
       this.wake();
@@ -119,11 +144,11 @@ export class Outbox {
     this.#running.set(orderId, step);
   }
 
-  #wakeAt(timeMs: number | undefined): void {
+  #wakeAt(timeMs: number = Number.POSITIVE_INFINITY): void {
     clearTimeout(this.#timer);
-    if (timeMs === undefined || this.#closed) return;
-    // Never longer than the longest wait, whatever the clock was when the time was written.
-    const waitMs = Math.min(Math.max(0, timeMs - Date.now()), this.#backOff.maxMs);
+    if (this.#closed) return;
+    // Never longer than that, whatever the clock was when the time was written, and whatever another process has written since.
+    const waitMs = Math.min(Math.max(0, timeMs - Date.now()), this.#options.pollMs ?? defaultPollMs);
     this.#timer = setTimeout(() => this.wake(), waitMs).unref();
   }
 

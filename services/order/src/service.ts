@@ -18,6 +18,7 @@ import type { OrderSchema } from "./migrations.ts";
 import { OrderChanges } from "./order-changes.ts";
 import { Outbox, type OutboxOptions } from "./outbox.ts";
 import { OutboxStore } from "./outbox-store.ts";
+import { SettledElsewhere } from "./settled-elsewhere.ts";
 import { OrderStore } from "./store.ts";
 
 /** Several times the largest request that the .proto allows; what nobody needs, an attacker would fill memory with. */
@@ -61,9 +62,11 @@ export async function serveOrders(dependencies: OrderDependencies): Promise<Serv
     log,
     onSettled: (orderId) => changes.tell(orderId),
   });
+  const store = new OrderStore(db);
   const handlers = orderHandlers({
-    store: new OrderStore(db),
+    store,
     changes,
+    onUnavailable: (err) => log.warn({ err }, "the database cannot be used"),
     onPlaced: () => outbox.wake(),
     callerOf: (metadata) => identityOf(metadata).client,
   });
@@ -87,11 +90,13 @@ export async function serveOrders(dependencies: OrderDependencies): Promise<Serv
     },
   });
   await outbox.start();
+  const elsewhere = new SettledElsewhere({ store, changes, log });
   return {
     port: serving.port,
     async close() {
       // Watches would keep the server draining for as long as their orders are unpaid.
       changes.close();
+      await elsewhere.close();
       await serving.close();
       await outbox.close();
     },

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { inTurn } from "@zero-trust/database";
 import type { Kysely, Selectable, Transaction } from "kysely";
 import type { OrderLineTable, OrderSchema, OrderState, OrderTable } from "./migrations.ts";
 import type { Money } from "./money.ts";
@@ -56,6 +57,8 @@ export class OrderStore {
    */
   async place(client: string, requests: readonly OrderRequest[]): Promise<readonly Order[]> {
     return await this.#db.transaction().execute(async (trx) => {
+      // Whoever has read the client's newest order finds later ones after it, and none before.
+      await inTurn(trx, `orders of ${client}`);
       const placed: Order[] = [];
       for (const request of requests) {
         if (placed.length > 0 && placed.length % ORDERS_PER_TURN === 0) await nextTurn();
@@ -74,6 +77,18 @@ export class OrderStore {
       .where("client", "=", client)
       .execute();
     return (await withLines(this.#db, rows))[0];
+  }
+
+  /** Which of these orders have been settled. */
+  async settledOf(orderIds: readonly string[]): Promise<readonly string[]> {
+    if (orderIds.length === 0) return [];
+    const rows = await this.#db
+      .selectFrom("orders")
+      .select("order_id")
+      .where("order_id", "in", orderIds)
+      .where("state", "!=", "PENDING")
+      .execute();
+    return rows.map((row) => row.order_id);
   }
 
   /**

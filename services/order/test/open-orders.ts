@@ -1,13 +1,14 @@
 // What the tests and the processes that they kill share: a folder's database, and one order.
 import { join } from "node:path";
-import { openDatabase } from "@zero-trust/database";
+import { type DatabaseLocation, openDatabase } from "@zero-trust/database";
 import type { Kysely } from "kysely";
 import { migrations, type OrderSchema } from "../src/migrations.ts";
 import { OrderStore } from "../src/store.ts";
 
-/** Opens the database of a folder. */
-export async function openOrders(folder: string): Promise<Kysely<OrderSchema>> {
-  return await openDatabase<OrderSchema>({ file: join(folder, "order.db"), migrations });
+/** Opens the database of a folder, or the one that is there. */
+export async function openOrders(at: string | DatabaseLocation): Promise<Kysely<OrderSchema>> {
+  const location = typeof at === "string" ? { file: join(at, "order.db") } : at;
+  return await openDatabase<OrderSchema>({ ...location, migrations });
 }
 
 /** Places the storefront's order with this number. */

@@ -1,5 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Metadata, status } from "@grpc/grpc-js";
+import { isDatabaseUnavailable } from "@zero-trust/database";
 import {
   Difference,
   type PaymentService,
@@ -21,6 +22,8 @@ export interface PaymentHandlerOptions {
   readonly ledger: LedgerStore;
   /** Who makes the call that this metadata came with. */
   readonly callerOf: (metadata: Metadata) => string;
+  /** Is told why, when a call is answered that the database cannot be used. */
+  readonly onUnavailable?: (error: unknown) => void;
 }
 
 /** The page size of a request that names none. */
@@ -30,7 +33,15 @@ const ledgerList = "payment.v1.PaymentService/ListTransactions";
 
 /** The methods of payment.v1.PaymentService. */
 export function paymentHandlers(options: PaymentHandlerOptions): Handlers<typeof PaymentService> {
-  const { payments, store, ledger, callerOf } = options;
+  const { payments, store, ledger, callerOf, onUnavailable } = options;
+
+  async function answer<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      throw rpcError(error, onUnavailable);
+    }
+  }
   return {
     createPayment: (request, { metadata }) => answer(payments.create(callerOf(metadata), request)),
 
@@ -38,8 +49,8 @@ export function paymentHandlers(options: PaymentHandlerOptions): Handlers<typeof
 
     async getPayment({ paymentId, client }, { metadata }) {
       const caller = callerOf(metadata);
-      const payment = await store.find({ paymentId, caller, client: client === "" ? caller : client });
-      if (payment === undefined) throw rpcError(new PaymentError("NOT_FOUND"));
+      const payment = await answer(store.find({ paymentId, caller, client: client === "" ? caller : client }));
+      if (payment === undefined) throw new RpcError(...answers.NOT_FOUND);
       return { payment: paymentMessage(payment) };
     },
 
@@ -61,7 +72,7 @@ export function paymentHandlers(options: PaymentHandlerOptions): Handlers<typeof
 
     async *reconcileTransactions(requests) {
       for await (const request of requests) {
-        const difference = await compare(ledger, request);
+        const difference = await answer(compare(ledger, request));
         if (difference !== undefined) yield difference;
       }
     },
@@ -79,14 +90,6 @@ async function compare(
   return { transactionId, difference: Difference.AMOUNT, transaction: transactionMessage(ours) };
 }
 
-async function answer<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    throw rpcError(error);
-  }
-}
-
 // REQUEST_REUSED: it is the earlier request that makes this one wrong, and no retry of it can succeed, which is what
 // FAILED_PRECONDITION says. ALREADY_EXISTS would be taken for success by clients that retry a creation.
 const answers: Readonly<Record<PaymentFailure, readonly [status, string]>> = {
@@ -96,9 +99,13 @@ const answers: Readonly<Record<PaymentFailure, readonly [status, string]>> = {
   PAGE_UNKNOWN: [status.INVALID_ARGUMENT, "The page token is not one that this list gave out."],
 };
 
-function rpcError(error: unknown): unknown {
+function rpcError(error: unknown, onUnavailable: PaymentHandlerOptions["onUnavailable"]): unknown {
   if (error instanceof PaymentError) return new RpcError(...answers[error.failure]);
   if (error instanceof AcquirerUnavailableError)
     return new RpcError(status.UNAVAILABLE, "The acquirer does not answer: send the same request again.");
+  if (isDatabaseUnavailable(error)) {
+    onUnavailable?.(error);
+    return new RpcError(status.UNAVAILABLE, "The database cannot be used now: send the same request again.");
+  }
   return error;
 }

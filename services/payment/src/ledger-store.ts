@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { inTurn } from "@zero-trust/database";
 import type { Kysely, Transaction } from "kysely";
 import { assertBalanced, type LedgerLine } from "./ledger.ts";
 import type { PaymentSchema } from "./migrations.ts";
@@ -22,6 +23,8 @@ export async function writeLines(
   entry: { readonly paymentId: string; readonly lines: readonly LedgerLine[]; readonly nowMs: number },
 ): Promise<void> {
   assertBalanced(entry.lines);
+  // Whoever has read the newest line finds later ones after it, and none before.
+  await inTurn(trx, "ledger");
   await trx
     .insertInto("transactions")
     .values(

@@ -65,6 +65,7 @@ export async function servePayments(dependencies: PaymentDependencies): Promise<
     store,
     ledger: new LedgerStore(db),
     callerOf: (metadata) => identityOf(metadata).client,
+    onUnavailable: (err) => log.warn({ err }, "the database cannot be used"),
   });
   const credentials = [
     apiKey({ keys: dependencies.apiKeys, audience, ...(apiKeyUses === undefined ? {} : { onUsed: apiKeyUses }) }),

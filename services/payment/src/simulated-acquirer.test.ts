@@ -1,52 +1,56 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import type { Engine } from "@zero-trust/database";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { type Databases, startDatabases } from "../test/databases.ts";
 import { type SimulatedAcquirer, simulatedAcquirer } from "./simulated-acquirer.ts";
 
-let folder: string;
-let acquirer: SimulatedAcquirer;
-beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), "acquirer-"));
-  acquirer = await simulatedAcquirer({ file: join(folder, "acquirer.db") });
-});
-afterEach(async () => {
-  await acquirer.close();
-  rmSync(folder, { recursive: true });
-});
+describe.each<Engine>(["sqlite", "postgres"])("on %s", (engine) => {
+  let databases: Databases;
+  beforeAll(async () => {
+    databases = await startDatabases(engine);
+  });
+  afterAll(() => databases[Symbol.asyncDispose]());
 
-const eur = (minorUnits: bigint) => ({ currencyCode: "EUR", minorUnits });
+  let acquirer: SimulatedAcquirer;
+  beforeEach(async () => {
+    acquirer = await simulatedAcquirer(await databases.fresh());
+  });
+  afterEach(async () => {
+    await acquirer.close();
+  });
 
-test("charges once however often it is asked with the same key", async () => {
-  for (let time = 0; time < 3; time++) {
-    expect(await acquirer.authorize("a", eur(100n))).toBe("authorized");
-    expect(await acquirer.capture("a")).toBe("captured");
-  }
-  expect(await acquirer.countCharges()).toBe(1);
-});
+  const eur = (minorUnits: bigint) => ({ currencyCode: "EUR", minorUnits });
 
-test("another key is another charge", async () => {
-  for (const key of ["a", "b"]) {
-    await acquirer.authorize(key, eur(100n));
-    await acquirer.capture(key);
-  }
-  expect(await acquirer.countCharges()).toBe(2);
-});
+  test("charges once however often it is asked with the same key", async () => {
+    for (let time = 0; time < 3; time++) {
+      expect(await acquirer.authorize("a", eur(100n))).toBe("authorized");
+      expect(await acquirer.capture("a")).toBe("captured");
+    }
+    expect(await acquirer.countCharges()).toBe(1);
+  });
 
-test("declines amounts that end in 13, and charges nothing for them", async () => {
-  expect(await acquirer.authorize("a", eur(13n))).toBe("declined");
-  expect(await acquirer.authorize("b", eur(1313n))).toBe("declined");
-  expect(await acquirer.authorize("c", eur(130n))).toBe("authorized");
-  expect(await acquirer.capture("a")).toBe("declined");
-  expect(await acquirer.countCharges()).toBe(0);
-});
+  test("another key is another charge", async () => {
+    for (const key of ["a", "b"]) {
+      await acquirer.authorize(key, eur(100n));
+      await acquirer.capture(key);
+    }
+    expect(await acquirer.countCharges()).toBe(2);
+  });
 
-test("charges nothing that was not held before", async () => {
-  expect(await acquirer.capture("never")).toBe("declined");
-  expect(await acquirer.countCharges()).toBe(0);
-});
+  test("declines amounts that end in 13, and charges nothing for them", async () => {
+    expect(await acquirer.authorize("a", eur(13n))).toBe("declined");
+    expect(await acquirer.authorize("b", eur(1313n))).toBe("declined");
+    expect(await acquirer.authorize("c", eur(130n))).toBe("authorized");
+    expect(await acquirer.capture("a")).toBe("declined");
+    expect(await acquirer.countCharges()).toBe(0);
+  });
 
-test("refuses a known key with another amount", async () => {
-  await acquirer.authorize("a", eur(100n));
-  await expect(acquirer.authorize("a", eur(101n))).rejects.toThrow("another amount");
+  test("charges nothing that was not held before", async () => {
+    expect(await acquirer.capture("never")).toBe("declined");
+    expect(await acquirer.countCharges()).toBe(0);
+  });
+
+  test("refuses a known key with another amount", async () => {
+    await acquirer.authorize("a", eur(100n));
+    await expect(acquirer.authorize("a", eur(101n))).rejects.toThrow("another amount");
+  });
 });

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { serializable } from "@zero-trust/database";
 import type { Kysely, Transaction } from "kysely";
 import type { Amount } from "./acquirer.ts";
 import { captureLines } from "./ledger.ts";
@@ -102,7 +103,7 @@ export class PaymentStore {
   ): Promise<Uint8Array> {
     const { paymentId, from, to } = settled;
     if (!mayBecome(from, to)) throw new Error(`A payment cannot go from ${from} to ${to}.`);
-    return await this.#db.transaction().execute(async (trx) => {
+    return await serializable(this.#db, async (trx) => {
       const changed = await trx
         .updateTable("payments")
         .set({ state: to })
@@ -110,8 +111,6 @@ export class PaymentStore {
         .where("state", "=", from)
         .executeTakeFirstOrThrow();
       const now = await byId(trx, paymentId);
-      if (changed.numUpdatedRows === 1n && to === "CAPTURED")
-        await writeLines(trx, { paymentId, lines: captureLines(now.amount), nowMs: this.#now() });
       await trx
         .updateTable("requests")
         .set({ response: encode(now) })
@@ -121,6 +120,9 @@ export class PaymentStore {
         .execute();
       const { response } = await claimed(trx, claim);
       if (response === undefined) throw new Error("A settled request has no answer.");
+      // Last, since the next line of the ledger waits from here to the commit.
+      if (changed.numUpdatedRows === 1n && to === "CAPTURED")
+        await writeLines(trx, { paymentId, lines: captureLines(now.amount), nowMs: this.#now() });
       return response;
     });
   }

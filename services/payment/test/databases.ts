@@ -1,0 +1,44 @@
+// The databases that the suites of stores run against, each new and empty.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type DatabaseLocation, type Engine, openDatabase } from "@zero-trust/database";
+import { type PostgresServer, startPostgres } from "@zero-trust/testkit/servers";
+import { sql } from "kysely";
+
+/** Where new databases come from. */
+export interface Databases extends AsyncDisposable {
+  /** Makes one. */
+  fresh(): Promise<DatabaseLocation>;
+}
+
+/** Files in a folder of their own, or databases of a server of their own. */
+export async function startDatabases(engine: Engine): Promise<Databases> {
+  let made = 0;
+  if (engine === "sqlite") {
+    const folder = mkdtempSync(join(tmpdir(), "databases-"));
+    return {
+      fresh: async () => ({ file: join(folder, `${++made}.db`) }),
+      [Symbol.asyncDispose]: async () => rmSync(folder, { recursive: true }),
+    };
+  }
+  const server = await startPostgres();
+  return {
+    async fresh() {
+      const database = `test_${++made}`;
+      const db = await openDatabase({ ...locationOn(server, server.database), migrations: {} });
+      await sql`create database ${sql.id(database)}`.execute(db);
+      await db.destroy();
+      return locationOn(server, database);
+    },
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
+
+/** A database of a server that was started without TLS. */
+export function locationOn(server: PostgresServer, database: string): { readonly postgres: PostgresLocation } {
+  const { host, port, user, password } = server;
+  return { postgres: { host, port, user, database, password: () => password, tls: () => undefined } };
+}
+
+type PostgresLocation = Extract<DatabaseLocation, { readonly postgres: unknown }>["postgres"];
