@@ -76,6 +76,7 @@ describe.runIf(canStartFleet)("a fleet", () => {
         },
         options(),
       );
+      expect(last.errors).toEqual({});
     },
   );
 });

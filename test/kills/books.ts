@@ -129,7 +129,9 @@ export function readBooks(folder: string): Books {
   using payment = openBook(join(folder, "payment/payment.sqlite"));
   using acquirer = openBook(join(folder, "payment/acquirer.sqlite"));
   const books = { order, payment, acquirer };
-  const rows = Object.entries(bookQueries).map(([name, { database, sql }]) => [name, books[database].all(sql)]);
+  const rows = Object.entries(bookQueries).map(
+    ([name, { database, sql }]) => [name, books[database].all(sql)] as const,
+  );
   const torn = ["order", "payment"].flatMap((service) => tornLines(join(folder, service, "decisions.jsonl")));
   // One of each, by the queries above.
   return booksOf(Object.fromEntries(rows) as unknown as BookRows, torn);
