@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { CallBudget } from "./call-budget.ts";
 
@@ -77,5 +78,30 @@ describe("a budget of 100 ms", () => {
     };
     await expect(new CallBudget(100).wait(failing)).rejects.toThrow("down");
     await expect(new CallBudget(100).wait(async () => failing())).rejects.toThrow("down");
+  });
+});
+
+describe("a process that was held up for longer than a decision may take", () => {
+  beforeEach(() => void vi.useRealTimers());
+  /** As a commit does that the disk takes long for, or a machine with more to do than processors. */
+  const holdUp = (ms: number) => {
+    const untilMs = performance.now() + ms;
+    while (performance.now() < untilMs);
+  };
+  const fromDisk = () => readFile(import.meta.filename, "utf8");
+
+  test("hears the answer that has come meanwhile, and has time left", async () => {
+    const budget = new CallBudget(50);
+    const waiting = outcomeOf(budget.wait(fromDisk));
+    holdUp(80);
+    expect(await waiting).toContain("heard");
+    expect(await outcomeOf(budget.wait(after(1)))).toBe("answer");
+  });
+  test("waits no longer than as long again for one that does not come", async () => {
+    const waiting = outcomeOf(new CallBudget(50).wait(never));
+    holdUp(500);
+    const sinceMs = performance.now();
+    expect(await waiting).toMatch(/no answer within the 50 ms/);
+    expect(performance.now() - sinceMs).toBeLessThan(10_000);
   });
 });
