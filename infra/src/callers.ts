@@ -6,11 +6,12 @@ import {
   type TokenSource,
 } from "@zero-trust/auth/client";
 import {
+  type DirectoryIdentity,
   httpsAgent,
   identityFromDirectory,
   type MutualTlsChannels,
+  type MutualTlsChannelsOptions,
   mutualTlsChannels,
-  type TlsIdentity,
 } from "@zero-trust/mtls";
 import type { Deployment } from "./deployment.ts";
 import { audiences, spiffeIdOf, type Workload } from "./names.ts";
@@ -21,25 +22,40 @@ export interface RunningServices {
   readonly issuer: { readonly port: number };
   readonly payment: { readonly port: number };
   readonly order: { readonly port: number };
+  /** All of each, where there are several. */
+  readonly payments?: readonly { readonly port: number }[];
+  readonly orders?: readonly { readonly port: number }[];
 }
 
-const identities = new WeakMap<RunningServices, Map<Workload, TlsIdentity>>();
+const identities = new WeakMap<RunningServices, Map<Workload, DirectoryIdentity>>();
 
 /** One for the channels and the tokens of a workload, so that a token is bound to the certificate that it is shown with. */
-function identityOf(stack: RunningServices, workload: Workload): TlsIdentity {
-  const known = identities.get(stack) ?? new Map<Workload, TlsIdentity>();
+function identityOf(stack: RunningServices, workload: Workload): DirectoryIdentity {
+  const known = identities.get(stack) ?? new Map<Workload, DirectoryIdentity>();
   identities.set(stack, known);
   const identity = known.get(workload) ?? identityFromDirectory(stack.deployment.tlsFolder(workload));
   known.set(workload, identity);
   return identity;
 }
 
-/** The way from one workload to one service of the stack. */
-export function channelsTo(stack: RunningServices, from: Workload, service: "order" | "payment"): MutualTlsChannels {
+/** As whom calls have been made to the stack from this process, each of which follows its files. */
+export function callersOf(stack: RunningServices): ReadonlyMap<Workload, DirectoryIdentity> {
+  return identities.get(stack) ?? new Map();
+}
+
+/** The way from one workload to one service of the stack, to all of it where there are several. */
+export function channelsTo(
+  stack: RunningServices,
+  from: Workload,
+  service: "order" | "payment",
+  channelOptions: NonNullable<MutualTlsChannelsOptions["channelOptions"]> = {},
+): MutualTlsChannels {
+  const servers = stack[`${service}s`] ?? [stack[service]];
   return mutualTlsChannels({
     identity: identityOf(stack, from),
-    target: `127.0.0.1:${stack[service].port}`,
+    target: servers.map(({ port }) => `127.0.0.1:${port}`),
     serverId: spiffeIdOf(`${service}-service`),
+    channelOptions,
   });
 }
 

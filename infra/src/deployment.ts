@@ -7,13 +7,14 @@ import { audiences, trustDomain, type Workload, workloads } from "./names.ts";
 import { trustBundleOf } from "./pki/authority.ts";
 import { initPki } from "./pki/init.ts";
 import { issue } from "./pki/issue.ts";
+import { readIndex } from "./pki/pki-index.ts";
 import type { TlsFiles } from "./pki/tls-folder.ts";
 import { type DeclaredHolders, declaredHolders } from "./policy/declared.ts";
 
 /** The secrets of a throwaway deployment, as their holders got them. */
 export interface Deployment {
   readonly folder: string;
-  /** The roots that every workload trusts, PEM. */
+  /** The roots that every workload trusts now, PEM. */
   readonly ca: { readonly ca: string };
   /** reporting's API key for payment. */
   readonly apiKey: string;
@@ -49,7 +50,7 @@ export async function writeDeployment(folder: string): Promise<Deployment> {
 
   const pki = join(folder, "pki-authority");
   const nowMs = Date.now();
-  const index = await initPki({ pki }, { trustDomain, nowMs });
+  await initPki({ pki }, { trustDomain, nowMs });
   for (const workload of workloads) {
     await issue(
       { pki },
@@ -87,7 +88,9 @@ export async function writeDeployment(folder: string): Promise<Deployment> {
 
   return {
     folder,
-    ca: { ca: trustBundleOf(index) },
+    get ca() {
+      return { ca: trustBundleOf(readIndex(pki)) };
+    },
     apiKey: of(keyFiles.payment.issued, "reporting").key.expose(),
     signing,
     partnerSecret,

@@ -30,6 +30,9 @@ export interface Call<M extends DescMethod> {
   readonly timeoutMs?: number;
 }
 
+/** What is called: its certificates, and where its services are. */
+export type Reached = Pick<Stack, "deployment" | "order" | "payment">;
+
 /** What a connection is made with. */
 export type Connecting = Pick<Call<DescMethod>, "as" | "port" | "authority">;
 
@@ -78,20 +81,20 @@ function serviceOf(method: DescMethod): "order" | "payment" {
 }
 
 /** Makes one call over a connection of its own, and gives what came of it. */
-export async function callOn<M extends DescMethod>(stack: Stack, method: M, call: Call<M> = {}): Promise<Outcome<M>> {
+export async function callOn<M extends DescMethod>(stack: Reached, method: M, call: Call<M> = {}): Promise<Outcome<M>> {
   using connection = connectionOn(stack, serviceOf(method), call);
   return await connection.call(method, call);
 }
 
 /** Begins a call over a connection of its own, whatever its kind. */
-export function openCallOn<M extends DescMethod>(stack: Stack, method: M, call: Call<M> = {}): RunningCall<M> {
+export function openCallOn<M extends DescMethod>(stack: Reached, method: M, call: Call<M> = {}): RunningCall<M> {
   const connection = connectionOn(stack, serviceOf(method), call);
   const running = connection.open(method, call);
   return { ...running, outcome: running.outcome.finally(() => connection[Symbol.dispose]()) };
 }
 
 /** Connects to a service with the first call. */
-export function connectionOn(stack: Stack, service: "order" | "payment", connecting: Connecting = {}): Connection {
+export function connectionOn(stack: Reached, service: "order" | "payment", connecting: Connecting = {}): Connection {
   const { port = stack[service].port, authority } = connecting;
   const client = new Client(
     `127.0.0.1:${port}`,
@@ -141,7 +144,7 @@ function begin<M extends DescMethod>(client: Client, method: M, call: Call<M> = 
   return { stream, messages, outcome: promise };
 }
 
-function secureOptions(stack: Stack, { as }: Pick<Call<DescMethod>, "as">): SecureContextOptions {
+function secureOptions(stack: Reached, { as }: Pick<Call<DescMethod>, "as">): SecureContextOptions {
   return { ca: stack.deployment.ca.ca, ...(as === undefined ? {} : shownBy(stack, as)) };
 }
 

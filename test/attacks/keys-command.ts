@@ -10,7 +10,11 @@ import type { Stack } from "../stack/stack.ts";
  * @param nowMs - when it is done; now, unless given
  * @returns what it printed
  */
-export async function ztKeys({ deployment }: Stack, line: string, nowMs: number = Date.now()): Promise<string> {
+export async function ztKeys(
+  { deployment }: Pick<Stack, "deployment">,
+  line: string,
+  nowMs: number = Date.now(),
+): Promise<string> {
   const inFolder = (word: string) => (/^(?:issuer|order|payment)\//.test(word) ? join(deployment.folder, word) : word);
   const printed: string[] = [];
   await runCommands("keys", keysCommands, line.split(" ").map(inFolder), {

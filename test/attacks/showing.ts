@@ -8,13 +8,13 @@ import type { Stack } from "../stack/stack.ts";
 export type Showing = Workload | SecureContextOptions;
 
 /** The certificate and key of a workload as they are now; what an attacker has made himself, as it is. */
-export function shownBy(stack: Stack, showing: Showing): SecureContextOptions {
+export function shownBy(stack: Pick<Stack, "deployment">, showing: Showing): SecureContextOptions {
   return typeof showing === "string" ? certificateOf(stack, showing) : showing;
 }
 
 /** The certificate and key of a workload as they are now. */
 export function certificateOf(
-  { deployment }: Stack,
+  { deployment }: Pick<Stack, "deployment">,
   workload: Workload,
 ): { readonly cert: string; readonly key: string } {
   const file = (name: string) => readFileSync(join(deployment.tlsFolder(workload), name), "utf8");

@@ -39,7 +39,10 @@ export class CallBudget {
     const giveUp = () => reject(new Error(`no answer within the ${this.#limitMs} ms that a decision may take`));
     let timer = setTimeout(() => {
       const stalledMs = Math.min(this.#limitMs, performance.now() - nowMs - leftMs);
-      if (stalledMs < 1) return giveUp();
+      if (stalledMs < 1) {
+        giveUp();
+        return;
+      }
       this.#stalledMs = Math.max(this.#stalledMs, stalledMs);
       // Once: a process that is always late refuses all the same.
       timer = setTimeout(giveUp, stalledMs);
