@@ -84,7 +84,8 @@ export async function writeDeployment(folder: string): Promise<Deployment> {
   write("issuer/clients.json", { clients: withSecrets });
   const { privateKey } = await generateKeyPair("ES256", { extractable: true });
   const jwk = { ...(await exportJWK(privateKey)), kid: randomBytes(8).toString("hex"), alg: "ES256", use: "sig" };
-  write("issuer/signing-jwks.json", { keys: [jwk] }, secret);
+  const signingKey = { ...jwk, createdAt: new Date(nowMs).toISOString() };
+  write("issuer/signing-jwks.json", { keys: [signingKey] }, secret);
 
   return {
     folder,

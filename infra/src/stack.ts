@@ -19,6 +19,8 @@ export interface Stack extends AsyncDisposable {
 export interface StackOptions {
   /** Stops what has been started, and makes the start reject with its reason. */
   readonly signal?: AbortSignal;
+  /** Variables that every service gets besides its own. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** Puts something between a service and those that call it: gives the address that they are told in place of its own. */
   readonly between?: (service: "issuer" | "payment", address: string) => Promise<string>;
 }
@@ -107,7 +109,8 @@ export async function startStack(folder: string, options: StackOptions = {}): Pr
   const deployment = await writeDeployment(folder);
   const start = async (service: string, environment: Readonly<Record<string, string>>) => {
     signal?.throwIfAborted();
-    return cleanup.adopt(await startService(service, environment), (process) => process.stop());
+    const all = { ...environment, ...options.environment };
+    return cleanup.adopt(await startService(service, all), (process) => process.stop());
   };
 
   const issuerProcess = await start("issuer", issuerEnvironment(deployment));

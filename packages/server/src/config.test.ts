@@ -56,6 +56,7 @@ test.each([
   ["a variable for a secret", { ZT_PORT: "1", ZT_SIGNING_SECRET: "canary" }],
   ["an API key", { ZT_PORT: "sk-live-canary" }],
   ["a long random text", { ZT_PORT: `canary${"A0".repeat(20)}` }],
+  ["a URL with a password", { ZT_PORT: "https://user:canary@127.0.0.1:4318" }],
   ["a text of several lines", { ZT_PORT: "a\ncanary" }],
 ])("does not show the value of %s", (_, environment) => {
   const sentence = sentenceOf(environment);

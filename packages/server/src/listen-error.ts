@@ -1,17 +1,28 @@
 import { ConfigError } from "./config.ts";
 
+/** The variables that say where. */
+const ownVariables = { host: "ZT_HOST", port: "ZT_PORT" };
+
 /** Turns an error of listening into the sentence for the operator; any other error is returned as it is. */
-export function listenError(error: unknown, address: { readonly host: string; readonly port: number }): Error {
+export function listenError(
+  error: unknown,
+  address: { readonly host: string; readonly port: number },
+  variables: { readonly host: string; readonly port: string } = ownVariables,
+): Error {
   const where = `${address.host}:${address.port}`;
   switch (codeOf(error)) {
     case "EADDRINUSE":
-      return new ConfigError(`Port ${where} is already in use; choose another with ZT_PORT.`);
+      return new ConfigError(`Port ${where} is already in use; choose another with ${variables.port}.`);
     case "EACCES":
-      return new ConfigError(`Port ${where} may not be opened by this user; choose one from 1024 up with ZT_PORT.`);
+      return new ConfigError(
+        `Port ${where} may not be opened by this user; choose one from 1024 up with ${variables.port}.`,
+      );
     case "EADDRNOTAVAIL":
     case "ENOTFOUND":
     case "EAI_AGAIN":
-      return new ConfigError(`Address ${where} does not belong to this machine; choose another with ZT_HOST.`);
+      return new ConfigError(
+        `Address ${where} does not belong to this machine; choose another with ${variables.host}.`,
+      );
     default:
       return error instanceof Error ? error : new Error(`Port ${where} could not be opened.`, { cause: error });
   }

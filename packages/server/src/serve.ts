@@ -19,6 +19,7 @@ import { type Log, recordLog } from "./log.ts";
 import { type ReadinessCheck, watchReadiness } from "./readiness.ts";
 import { createReflection } from "./reflection.ts";
 import { type ServiceEntry, service } from "./service.ts";
+import type { Telemetry } from "./telemetry/telemetry.ts";
 
 /** The credentials of one call take about 3 KiB (a token of 1-2 KiB and a signature); the rest is for tracing. */
 const MAX_METADATA_BYTES = 16 * 1024;
@@ -90,6 +91,8 @@ export interface ServeOptions {
    * whoever the deployment knows with `true`, to others by rules.
    */
   readonly reflection?: true | { readonly rules: readonly Rule[] };
+  /** Measures and traces calls, decisions and connections: `startTelemetry({…})`. */
+  readonly telemetry?: Telemetry | undefined;
   /** How much one caller, and all of them, may take. */
   readonly limits?: ServeLimits;
   /** How long running calls may take when the server closes, in milliseconds; 20 s unless given. */
@@ -105,7 +108,7 @@ export interface Serving {
 }
 
 /**
- * Serves gRPC over mutual TLS. This is the one place that fixes what a call passes, in this order: TLS, decision log,
+ * Serves gRPC over mutual TLS. This is the one place that fixes what a call passes, in this order: TLS, telemetry, time limits, decision log,
  * authentication and authorization (unregistered methods too), decoding, validation, handler.
  *
  * @throws PolicyError when a method has no policy that can be met; ConfigError when it cannot listen, or its certificate is of
@@ -135,7 +138,7 @@ export interface Serving {
  * ```
  */
 export async function serve(options: ServeOptions): Promise<Serving> {
-  const { log, identity, host, drainMs = DRAIN_MS, limits = {} } = options;
+  const { log, identity, host, drainMs = DRAIN_MS, limits = {}, telemetry } = options;
   checkTrustDomain(identity.spiffeId, options.protect.trustDomain);
   const health = createHealth();
   const entries = withReflection(options.reflection, [
@@ -157,18 +160,26 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     identity,
     server,
     drainMs,
-    onRefused: ({ time, ...event }) => connectionLog.warn({ at: time, ...event }, "handshake refused"),
+    onRefused({ time, ...event }) {
+      telemetry?.count("zt.handshakes.refused", { cause: event.cause });
+      connectionLog.warn({ at: time, ...event }, "handshake refused");
+    },
   });
   const port = await tls.listen({ host, port: options.port }).catch((error: unknown) => {
     server.forceShutdown();
     throw listenError(error, { host, port: options.port });
   });
 
+  let isReady = false;
+  telemetry?.observeIdentity(identity);
+  telemetry?.observe("zt.connections", () => tls.connections);
+  telemetry?.observe("zt.ready", () => (isReady ? 1 : 0));
   const names = ["", ...options.services.map(({ descriptor }) => descriptor.typeName)];
   const readiness = watchReadiness({
     checks: options.readiness ?? {},
     log,
     onAnswer(ready) {
+      isReady = ready;
       for (const name of names) health.set(name, ready);
     },
     timeoutMs: READINESS_TIMEOUT_MS,
@@ -190,6 +201,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   async function drain(): Promise<void> {
     const startedMs = performance.now();
     readiness.stop();
+    isReady = false;
     // First, so that whoever watches sends its calls elsewhere before they are refused.
     health.shutdown();
     await tls.close();
@@ -233,7 +245,8 @@ function withReflection(
 function createServer(options: ServeOptions, policies: readonly ServicePolicy[]): grpc.Server {
   const decisionLog = recordLog(options.log, "decision");
   const connectionLog = recordLog(options.log, "connection");
-  const { limits = {} } = options;
+  const { limits = {}, telemetry } = options;
+  const methods = new Set(policies.flat().map(({ path }) => path));
   const { connectionAgeMs, connectionAgeGraceMs, connectionIdleMs, maxMessageBytes } = limits;
   const server = new grpc.Server({
     ...hardenedServerOptions({
@@ -244,11 +257,17 @@ function createServer(options: ServeOptions, policies: readonly ServicePolicy[])
     }),
     // From the wire inwards.
     interceptors: [
+      ...(telemetry === undefined ? [] : [telemetry.serve(methods)]),
       callLimits({ onError: (err, method) => options.log.error({ err, method }, "call failed"), ...limits }),
       protect({
         ...options.protect,
         policies: [...policies],
+        onMeasure(measure) {
+          telemetry?.measured(measure);
+          options.protect.onMeasure?.(measure);
+        },
         onDecision(decision) {
+          telemetry?.decided(decision);
           const kept = options.decisions?.(decision);
           const { time: _, ...event } = decision;
           decisionLog.info(event, "decision");

@@ -1,4 +1,13 @@
-import { httpsOrigin, port, readConfig, text, trustDomain } from "@zero-trust/server";
+import {
+  httpsOrigin,
+  port,
+  readConfig,
+  type TelemetryConfig,
+  telemetryConfig,
+  telemetryVariables,
+  text,
+  trustDomain,
+} from "@zero-trust/server";
 import { z } from "zod";
 import { DEFAULT_KEY_LEAD_MS } from "./key-ring.ts";
 
@@ -18,6 +27,8 @@ export interface IssuerConfig {
   /** What the operator revokes; nothing unless there is one. */
   readonly revocationsFile: string | undefined;
   readonly databaseFile: string;
+  /** Where metrics and traces go; nowhere unless given. */
+  readonly telemetry: TelemetryConfig;
 }
 
 /** A day: whoever waits longer for a key has mistyped. */
@@ -42,6 +53,7 @@ const schema = z
     ZT_SIGNING_KEY_LEAD_SECONDS: leadSeconds.default(DEFAULT_KEY_LEAD_MS / 1000),
     ZT_REVOCATIONS_FILE: text.optional(),
     ZT_DATABASE_FILE: text,
+    ...telemetryVariables,
   })
   .transform(
     (variables): IssuerConfig => ({
@@ -55,6 +67,7 @@ const schema = z
       keyLeadMs: variables.ZT_SIGNING_KEY_LEAD_SECONDS * 1000,
       revocationsFile: variables.ZT_REVOCATIONS_FILE,
       databaseFile: variables.ZT_DATABASE_FILE,
+      telemetry: telemetryConfig(variables),
     }),
   );
 

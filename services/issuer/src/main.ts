@@ -1,7 +1,7 @@
 // The issuer's composition root: read from top to bottom, it is the service; it is closed from bottom to top.
 import { openDatabase } from "@zero-trust/database";
 import { identityFromDirectory } from "@zero-trust/mtls";
-import { identityLog, recordLog, runService } from "@zero-trust/server";
+import { identityLog, recordLog, runService, startTelemetry } from "@zero-trust/server";
 import { readIssuerConfig } from "./config.ts";
 import { listen } from "./listen.ts";
 import {
@@ -17,6 +17,10 @@ await runService("issuer", async (log) => {
   const config = readIssuerConfig();
   const { host, port, trustDomain, keyLeadMs } = config;
   const opened = new AsyncDisposableStack();
+  const telemetry = opened.adopt(
+    await startTelemetry({ log, service: "issuer", ...config.telemetry }),
+    async (it) => await it.close(),
+  );
 
   const identity = opened.adopt(identityFromDirectory(config.tlsDirectory, { onEvent: identityLog(log) }), (it) =>
     it.close(),
@@ -43,6 +47,7 @@ await runService("issuer", async (log) => {
       revocations,
       db,
       keyLeadMs,
+      telemetry,
     }),
     async (it) => await it.close(),
   );

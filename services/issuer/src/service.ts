@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Server } from "node:https";
 import { mutualTlsHttpsServer, PeerError, type TlsIdentity } from "@zero-trust/mtls";
-import { type Log, recordLog } from "@zero-trust/server";
+import { type Log, recordLog, type Telemetry } from "@zero-trust/server";
 import type { Kysely } from "kysely";
 import { type Caller, callerOf } from "./caller.ts";
 import type { Clients } from "./clients.ts";
 import { createDenylist } from "./denylist.ts";
-import { DEFAULT_KEY_LEAD_MS, keyRing } from "./key-ring.ts";
+import { DEFAULT_KEY_LEAD_MS, type KeyRing, keyRing } from "./key-ring.ts";
 import { forgettingClock } from "./lifetimes.ts";
 import type { IssuerSchema } from "./migrations.ts";
 import { createOAuthEndpoints } from "./oauth-endpoints.ts";
@@ -58,6 +58,8 @@ export interface IssuerDependencies {
   readonly db: Kysely<IssuerSchema>;
   /** How long a key is published before it signs, in milliseconds. @defaultValue 60 000, twice as long as verifiers take */
   readonly keyLeadMs?: number;
+  /** Measures, where given. */
+  readonly telemetry?: Telemetry;
   /** How often the files are looked at, in milliseconds. @defaultValue 2 000 */
   readonly refreshMs?: number;
   readonly now?: () => number;
@@ -79,8 +81,8 @@ export interface Issuer {
 export async function createIssuer(dependencies: IssuerDependencies): Promise<Issuer> {
   const { log, identity, trustDomain, issuer, clients, signingKeys, revocations, db } = dependencies;
   const { keyLeadMs = DEFAULT_KEY_LEAD_MS, refreshMs = DEFAULT_REFRESH_MS, now = Date.now } = dependencies;
-  const { monotonicMs = () => performance.now() } = dependencies;
-  const writeToken = tokenLog(log);
+  const { monotonicMs = () => performance.now(), telemetry } = dependencies;
+  const writeToken = tokenLog(log, telemetry);
   const connectionLog = recordLog(log, "connection");
   const store = new IssuerStore(db);
   const keys = await keyRing({ file: signingKeys, store, log, leadMs: keyLeadMs, now, monotonicMs });
@@ -198,7 +200,10 @@ export async function createIssuer(dependencies: IssuerDependencies): Promise<Is
   const server = mutualTlsHttpsServer(
     {
       identity,
-      onRefused: ({ time, ...event }) => connectionLog.warn({ at: time, ...event }, "handshake refused"),
+      onRefused({ time, ...event }) {
+        telemetry?.count("zt.handshakes.refused", { cause: event.cause });
+        connectionLog.warn({ at: time, ...event }, "handshake refused");
+      },
       http: {
         maxHeaderSize: MAX_HEADER_BYTES,
         headersTimeout: HEADERS_TIMEOUT_MS,
@@ -209,7 +214,18 @@ export async function createIssuer(dependencies: IssuerDependencies): Promise<Is
     },
     answer,
   );
+  if (telemetry !== undefined) observeKeys(telemetry, keys);
+  telemetry?.observeIdentity(identity);
+  telemetry?.observe("zt.ready", () => (upkeep.isCurrent() ? 1 : 0));
   return { server, refresh: upkeep.refresh, close: upkeep.close };
+}
+
+function observeKeys(telemetry: Telemetry, keys: KeyRing): void {
+  telemetry.observe("zt.signing_keys.published", () => keys.published().length);
+  telemetry.observe("zt.signing_key.created_timestamp_seconds", () => {
+    const { createdAtMs } = keys.signing(keys.published());
+    return createdAtMs === 0 ? undefined : createdAtMs / 1000;
+  });
 }
 
 function endpointAt(path: string): "token" | "revocation" | undefined {

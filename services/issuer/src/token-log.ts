@@ -1,4 +1,4 @@
-import { type Log, recordLog } from "@zero-trust/server";
+import { type Log, recordLog, type Telemetry } from "@zero-trust/server";
 import type { Caller } from "./caller.ts";
 
 /** Longest text of a caller's that goes into a record. */
@@ -30,10 +30,17 @@ export interface TokenRequest {
 /** Writes one record a request: who asked for what, and what became of it; never a secret or a token. */
 export type TokenLog = (request: TokenRequest) => void;
 
-/** Creates the log of token and revocation requests. */
-export function tokenLog(log: Log): TokenLog {
+/** Creates the log of token and revocation requests, which are counted too. */
+export function tokenLog(log: Log, telemetry?: Pick<Telemetry, "count" | "record">): TokenLog {
   const child = recordLog(log, "token");
   return ({ endpoint = "token", outcome, caller, audience, scope, tokenId, error, cause }) => {
+    telemetry?.count("zt.token_requests", { endpoint, outcome, ...(error === undefined ? {} : { error }) });
+    if (caller !== undefined) {
+      telemetry?.record("zt.token_request.duration", (performance.now() - caller.startedMs) / 1000, {
+        endpoint,
+        outcome,
+      });
+    }
     child.info(
       {
         outcome,

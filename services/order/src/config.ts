@@ -7,6 +7,9 @@ import {
   httpsOrigin,
   port,
   readConfig,
+  type TelemetryConfig,
+  telemetryConfig,
+  telemetryVariables,
   text,
   trustDomain,
 } from "@zero-trust/server";
@@ -36,6 +39,8 @@ export interface OrderConfig {
   readonly signingKeyId: string | undefined;
   /** The key itself: id and secret as JSON, which is followed, or the secret alone. */
   readonly signingSecretFile: string;
+  /** Where metrics and traces go; nowhere unless given. */
+  readonly telemetry: TelemetryConfig;
 }
 
 const schema = z
@@ -54,6 +59,7 @@ const schema = z
     ZT_PAYMENT_ADDRESS: addresses,
     ZT_SIGNING_KEY_ID: text.optional(),
     ZT_SIGNING_SECRET_FILE: text,
+    ...telemetryVariables,
   })
   .transform(
     (variables, context): OrderConfig => ({
@@ -71,6 +77,7 @@ const schema = z
       paymentAddress: variables.ZT_PAYMENT_ADDRESS,
       signingKeyId: variables.ZT_SIGNING_KEY_ID,
       signingSecretFile: variables.ZT_SIGNING_SECRET_FILE,
+      telemetry: telemetryConfig(variables),
     }),
   );
 

@@ -7,7 +7,7 @@ import { openDatabase } from "@zero-trust/database";
 import { httpsAgent, identityFromDirectory, mutualTlsChannels } from "@zero-trust/mtls";
 import { PaymentService } from "@zero-trust/proto/payment/v1";
 import { createClient, serviceConfig } from "@zero-trust/rpc";
-import { databaseOptions, identityLog, runService } from "@zero-trust/server";
+import { databaseOptions, identityLog, runService, startTelemetry } from "@zero-trust/server";
 import { readOrderConfig } from "./config.ts";
 import { migrations, type OrderSchema } from "./migrations.ts";
 import { serveOrders } from "./service.ts";
@@ -21,6 +21,10 @@ await runService("order", async (log) => {
   const config = readOrderConfig();
   const { host, port, trustDomain, issuer, issuerAddress } = config;
   const opened = new AsyncDisposableStack();
+  const telemetry = opened.adopt(
+    await startTelemetry({ log, service: "order", ...config.telemetry }),
+    async (it) => await it.close(),
+  );
 
   const identity = opened.adopt(identityFromDirectory(config.tlsDirectory, { onEvent: identityLog(log) }), (it) =>
     it.close(),
@@ -45,6 +49,7 @@ await runService("order", async (log) => {
     tokenRevocations({ url: new URL(`https://${issuerAddress}/.well-known/revoked-tokens.json`), agent, onError }),
     (list) => list.close(),
   );
+  telemetry.observeSources({ grants, apiKeys, tokenKeys, revocations });
 
   const db = opened.adopt(
     await openDatabase<OrderSchema>({ ...databaseOptions(config.database, { identity, trustDomain }), migrations }),
@@ -72,7 +77,9 @@ await runService("order", async (log) => {
   const policies = [policyOf(PaymentService)];
   const payments = createClient(
     PaymentService,
-    connect({ channels, credentials: [bearer({ tokens }), hmac({ key: signingKey.current })], policies }),
+    telemetry.channels(
+      connect({ channels, credentials: [bearer({ tokens }), hmac({ key: signingKey.current })], policies }),
+    ),
     { attemptTimeoutMs: PAYMENT_ATTEMPT_MS },
   );
 
@@ -91,6 +98,7 @@ await runService("order", async (log) => {
     decisions: decisions?.write,
     db,
     payments,
+    telemetry,
   });
   opened.defer(async () => await serving.close());
 

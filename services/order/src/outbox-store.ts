@@ -119,6 +119,17 @@ export class OutboxStore {
     return row?.next === undefined || row.next === null ? undefined : Number(row.next);
   }
 
+  /** Counts the orders that are not settled, and reads when the oldest of them was placed, in milliseconds since 1970. */
+  async waiting(): Promise<{ readonly orders: number; readonly oldestAtMs: number | undefined }> {
+    const row = await this.#db
+      .selectFrom("outbox")
+      .innerJoin("orders", "orders.order_id", "outbox.order_id")
+      .select((select) => [select.fn.countAll().as("orders"), select.fn.min("orders.created_at_ms").as("oldest")])
+      .executeTakeFirstOrThrow();
+    const { orders, oldest } = row;
+    return { orders: Number(orders), oldestAtMs: oldest === null ? undefined : Number(oldest) };
+  }
+
   /** Counts an attempt that failed, and says when the next one is, whoever makes it; unless somebody has taken it over. */
   async postpone(entry: OutboxEntry, nextAttemptAtMs: number): Promise<void> {
     await this.#giveBack(entry, { attempts: BigInt(entry.attempts + 1), next_attempt_at_ms: BigInt(nextAttemptAtMs) });

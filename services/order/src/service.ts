@@ -11,7 +11,7 @@ import {
 import { isDatabaseReady } from "@zero-trust/database";
 import type { TlsIdentity } from "@zero-trust/mtls";
 import { OrderService } from "@zero-trust/proto/order/v1";
-import { type Log, type ServeOptions, type Serving, serve, service } from "@zero-trust/server";
+import { type Log, type ServeOptions, type Serving, serve, service, type Telemetry } from "@zero-trust/server";
 import type { Kysely } from "kysely";
 import { orderHandlers } from "./handlers.ts";
 import type { OrderSchema } from "./migrations.ts";
@@ -44,6 +44,8 @@ export interface OrderDependencies {
   readonly decisions?: ServeOptions["decisions"];
   readonly db: Kysely<OrderSchema>;
   readonly payments: OutboxOptions["payments"];
+  /** Measures and traces, where given. */
+  readonly telemetry?: Telemetry;
 }
 
 /**
@@ -53,11 +55,12 @@ export interface OrderDependencies {
  */
 export async function serveOrders(dependencies: OrderDependencies): Promise<Serving> {
   const { log, identity, host, port, trustDomain, issuer, grants, db, payments } = dependencies;
-  const { tokenKeys, revocations, apiKeyUses, decisions } = dependencies;
+  const { tokenKeys, revocations, apiKeyUses, decisions, telemetry } = dependencies;
   const audience = `https://order.${trustDomain}`;
   const changes = new OrderChanges();
+  const outboxStore = new OutboxStore(db);
   const outbox = new Outbox({
-    store: new OutboxStore(db),
+    store: outboxStore,
     payments,
     log,
     onSettled: (orderId) => changes.tell(orderId),
@@ -81,6 +84,7 @@ export async function serveOrders(dependencies: OrderDependencies): Promise<Serv
     port,
     protect: { trustDomain, grants, credentials },
     decisions,
+    telemetry,
     services: [service(OrderService, handlers)],
     limits: { maxMessageBytes: MAX_MESSAGE_BYTES },
     readiness: {
@@ -88,6 +92,11 @@ export async function serveOrders(dependencies: OrderDependencies): Promise<Serv
       issuerKeys: () => tokenKeys.isReady(),
       revocations: () => revocations.isReady(),
     },
+  });
+  telemetry?.observe("zt.outbox.orders", async () => (await outboxStore.waiting()).orders);
+  telemetry?.observe("zt.outbox.oldest_age_seconds", async () => {
+    const { oldestAtMs } = await outboxStore.waiting();
+    return oldestAtMs === undefined ? 0 : Math.max(0, Date.now() - oldestAtMs) / 1000;
   });
   await outbox.start();
   const elsewhere = new SettledElsewhere({ store, changes, log });

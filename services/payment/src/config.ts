@@ -7,6 +7,9 @@ import {
   port,
   postgresUrl,
   readConfig,
+  type TelemetryConfig,
+  telemetryConfig,
+  telemetryVariables,
   text,
   trustDomain,
   type ValkeyPlace,
@@ -39,6 +42,8 @@ export interface PaymentConfig {
   readonly issuer: string;
   /** Where to reach the issuer, `host:port`. */
   readonly issuerAddress: string;
+  /** Where metrics and traces go; nowhere unless given. */
+  readonly telemetry: TelemetryConfig;
 }
 
 const schema = z
@@ -59,6 +64,7 @@ const schema = z
     ...valkeyVariables,
     ZT_ISSUER: httpsOrigin.default("https://issuer.production.internal"),
     ZT_ISSUER_ADDRESS: address,
+    ...telemetryVariables,
   })
   .transform(
     (variables, context): PaymentConfig => ({
@@ -77,6 +83,7 @@ const schema = z
       valkey: valkeyPlace(variables, context),
       issuer: variables.ZT_ISSUER,
       issuerAddress: variables.ZT_ISSUER_ADDRESS,
+      telemetry: telemetryConfig(variables),
     }),
   );
 

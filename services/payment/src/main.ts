@@ -3,7 +3,7 @@ import { jwks, memoryNonceStore, tokenRevocations } from "@zero-trust/auth/serve
 import { apiKeyFile, apiKeyUseFile, decisionFile, grantsFile, signingKeyFile } from "@zero-trust/auth/stores/file";
 import { openDatabase } from "@zero-trust/database";
 import { httpsAgent, identityFromDirectory } from "@zero-trust/mtls";
-import { databaseOptions, identityLog, openValkey, runService } from "@zero-trust/server";
+import { databaseOptions, identityLog, openValkey, runService, startTelemetry } from "@zero-trust/server";
 import { readPaymentConfig } from "./config.ts";
 import { migrations, type PaymentSchema } from "./migrations.ts";
 import { servePayments } from "./service.ts";
@@ -16,6 +16,10 @@ await runService("payment", async (log) => {
   const config = readPaymentConfig();
   const { host, port, trustDomain, issuer, issuerAddress } = config;
   const opened = new AsyncDisposableStack();
+  const telemetry = opened.adopt(
+    await startTelemetry({ log, service: "payment", ...config.telemetry }),
+    async (it) => await it.close(),
+  );
 
   const identity = opened.adopt(identityFromDirectory(config.tlsDirectory, { onEvent: identityLog(log) }), (it) =>
     it.close(),
@@ -48,6 +52,7 @@ await runService("payment", async (log) => {
     config.valkey === undefined ? undefined : await openValkey(config.valkey, { identity, trustDomain, log });
   opened.defer(() => valkey?.close());
   const nonces = valkey?.nonces() ?? memoryNonceStore();
+  telemetry.observeSources({ grants, apiKeys, signingKeys, tokenKeys, revocations });
 
   const db = opened.adopt(
     await openDatabase<PaymentSchema>({ ...databaseOptions(config.database, { identity, trustDomain }), migrations }),
@@ -75,6 +80,7 @@ await runService("payment", async (log) => {
     nonces,
     db,
     acquirer,
+    telemetry,
   });
   opened.defer(async () => await serving.close());
 

@@ -14,7 +14,7 @@ import {
 import { isDatabaseReady } from "@zero-trust/database";
 import type { TlsIdentity } from "@zero-trust/mtls";
 import { PaymentService } from "@zero-trust/proto/payment/v1";
-import { type Log, type ServeOptions, type Serving, serve, service } from "@zero-trust/server";
+import { type Log, type ServeOptions, type Serving, serve, service, type Telemetry } from "@zero-trust/server";
 import type { Kysely } from "kysely";
 import type { Acquirer } from "./acquirer.ts";
 import { paymentHandlers } from "./handlers.ts";
@@ -45,9 +45,11 @@ export interface PaymentDependencies {
   /** Gets every decision besides the log, where given: what it throws or rejects with refuses the call. */
   readonly decisions?: ServeOptions["decisions"];
   readonly signingKeys: KeySource;
-  readonly nonces: NonceStore & { isReady(): boolean };
+  readonly nonces: NonceStore & { isReady(): boolean; readonly size?: number };
   readonly db: Kysely<PaymentSchema>;
   readonly acquirer: Acquirer;
+  /** Measures and traces, where given. */
+  readonly telemetry?: Telemetry;
 }
 
 /**
@@ -57,7 +59,7 @@ export interface PaymentDependencies {
  */
 export async function servePayments(dependencies: PaymentDependencies): Promise<Serving> {
   const { log, identity, host, port, trustDomain, issuer, grants, db, acquirer } = dependencies;
-  const { tokenKeys, revocations, apiKeyUses, decisions } = dependencies;
+  const { tokenKeys, revocations, apiKeyUses, decisions, telemetry } = dependencies;
   const audience = `https://payment.${trustDomain}`;
   const store = new PaymentStore(db);
   const handlers = paymentHandlers({
@@ -72,6 +74,7 @@ export async function servePayments(dependencies: PaymentDependencies): Promise<
     bearer({ issuer, audience, keys: tokenKeys, revocations }),
     hmac({ keys: dependencies.signingKeys, nonces: dependencies.nonces, audience }),
   ];
+  telemetry?.observe("zt.nonces.remembered", () => dependencies.nonces.size);
   return await serve({
     log,
     identity,
@@ -79,6 +82,7 @@ export async function servePayments(dependencies: PaymentDependencies): Promise<
     port,
     protect: { trustDomain, grants, credentials },
     decisions,
+    telemetry,
     services: [service(PaymentService, handlers)],
     limits: { maxMessageBytes: MAX_MESSAGE_BYTES },
     readiness: {

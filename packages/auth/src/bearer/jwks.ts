@@ -58,6 +58,7 @@ export function jwks(options: JwksOptions): KeySet {
       return published.keys.get(nameOf(key)) === key;
     },
     isReady: () => document.current() !== undefined,
+    checkedAtMs: document.checkedAtMs,
     close: () => document.close(),
   };
 }

@@ -26,6 +26,8 @@ export interface KeySet {
   holds(key: VerificationKey): boolean;
   /** Whether there are keys to verify with. */
   isReady(): boolean;
+  /** When the keys were last read, in milliseconds since 1970, where that is known; undefined before. */
+  readonly checkedAtMs?: () => number | undefined;
   /** Stops the background refresh. */
   close(): void;
 }

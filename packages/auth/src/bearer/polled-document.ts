@@ -34,6 +34,8 @@ export interface PolledDocument<T> {
   current(): T | undefined;
   /** Whether it was read so recently that what is not in it does not exist. */
   isRecent(): boolean;
+  /** When the last good version was asked for, in milliseconds since 1970; undefined before. */
+  readonly checkedAtMs: () => number | undefined;
   /** Reads it again, unless that was tried a moment ago, and waits no longer than a call may. */
   ask(): Promise<void>;
   /** Stops the background refresh, and a reading that is in flight. */
@@ -109,6 +111,7 @@ export function polledDocument<T>(options: PollOptions, format: DocumentFormat<T
   void poll();
   return {
     current: () => (last !== undefined && isWithin(outageMs, last.askedMs) ? last.value : undefined),
+    checkedAtMs: () => last?.askedMs,
     isRecent: () => last !== undefined && isWithin(2 * refreshMs, last.askedMs),
     async ask() {
       if (closing.signal.aborted || (inFlight === undefined && isWithin(askCooldownMs, lastAskedMs))) return;

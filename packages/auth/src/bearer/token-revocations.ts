@@ -20,6 +20,8 @@ export interface TokenRevocations {
   isRevoked(token: RevocableToken): boolean;
   /** Whether there is a list to look into. */
   isReady(): boolean;
+  /** When the list was last read, in milliseconds since 1970; undefined before. */
+  readonly checkedAtMs?: () => number | undefined;
   /** Stops the background refresh. */
   close(): void;
 }
@@ -75,6 +77,7 @@ export function tokenRevocations(options: TokenRevocationsOptions): TokenRevocat
       return revoked.tokens.has(jti) || (before !== undefined && !(issuedAtSeconds > before));
     },
     isReady: () => document.current() !== undefined,
+    checkedAtMs: document.checkedAtMs,
     close: () => document.close(),
   };
 }

@@ -1,6 +1,6 @@
 import { type ApiKeySource, parseApiKeys } from "../api-key/records.ts";
 import { type GrantSource, parseGrants } from "../grants.ts";
-import { parseJson, type ReloadOptions, reloadingFile } from "./reloading-file.ts";
+import { parseJson, type ReloadingFile, type ReloadOptions, reloadingFile } from "./reloading-file.ts";
 
 export { type ApiKeyUseFile, type ApiKeyUseFileOptions, apiKeyUseFile } from "./api-key-use-file.ts";
 export { type DecisionFile, decisionFile } from "./decision-file.ts";
@@ -10,7 +10,7 @@ export { FileError, type ReloadingFile, type ReloadOptions } from "./reloading-f
 export { type SigningKeyFileOptions, signingKeyFile } from "./sealed-key-file.ts";
 
 /** A source that watches a file until it is closed. */
-export type FileSource<T> = T & { close(): void };
+export type FileSource<T> = T & Pick<ReloadingFile<unknown>, "checkedAtMs" | "close">;
 
 /**
  * Reads grants from a file and follows its changes.
@@ -37,5 +37,5 @@ export function grantsFile(path: string, options: ReloadOptions = {}): FileSourc
  */
 export function apiKeyFile(path: string, options: ReloadOptions = {}): FileSource<ApiKeySource> {
   const file = reloadingFile([path], (bytes) => parseApiKeys(parseJson(bytes)), options);
-  return { find: (id) => file.current().get(id), close: () => file.close() };
+  return { find: (id) => file.current().get(id), checkedAtMs: file.checkedAtMs, close: () => file.close() };
 }

@@ -7,6 +7,8 @@ import { isOpenToOthers } from "./open-to-others.ts";
 export interface ReloadingFile<T> {
   /** What it holds now; it may be passed on by itself. */
   readonly current: () => T;
+  /** When what is current was last seen to be what the file holds, in milliseconds since 1970: long ago, a change is not used. */
+  readonly checkedAtMs: () => number;
   /** Stops watching. */
   close(): void;
 }
@@ -54,6 +56,7 @@ export function reloadingFile<T>(
   const readAll = () => paths.map((path) => readBounded(path, isSecret));
   let contents = readAll();
   let value = parseFile(paths[0], contents, parse);
+  let checkedAtMs = Date.now();
   let complaint: string | undefined;
 
   function reload(): void {
@@ -63,6 +66,7 @@ export function reloadingFile<T>(
         value = parseFile(paths[0], fresh, parse);
         contents = fresh;
       }
+      checkedAtMs = Date.now();
       complaint = undefined;
     } catch (error) {
       const { message } = error as Error;
@@ -82,7 +86,7 @@ export function reloadingFile<T>(
   }
 
   const timer = setInterval(reload, reloadMs).unref();
-  return { current: () => value, close: () => clearInterval(timer) };
+  return { current: () => value, checkedAtMs: () => checkedAtMs, close: () => clearInterval(timer) };
 }
 
 /**

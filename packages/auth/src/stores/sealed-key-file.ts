@@ -1,5 +1,5 @@
 import type { KeySource } from "../hmac/keys.ts";
-import { FileError, type ReloadOptions, reloadingFile } from "./reloading-file.ts";
+import { FileError, type ReloadingFile, type ReloadOptions, reloadingFile } from "./reloading-file.ts";
 import { openSigningKeys, signingKeysOf } from "./sealed-keys.ts";
 
 /** Where the sealed keys are, and what opens them. */
@@ -17,7 +17,9 @@ export interface SigningKeyFileOptions extends ReloadOptions {
  * @param options - the two files
  * @throws FileError when a file is missing, readable for others, or does not open
  */
-export function signingKeyFile(options: SigningKeyFileOptions): KeySource & { close(): void } {
+export function signingKeyFile(
+  options: SigningKeyFileOptions,
+): KeySource & Pick<ReloadingFile<unknown>, "checkedAtMs" | "close"> {
   const { path, keyEncryptionKeyPath, ...reload } = options;
   const parse = (sealed: Buffer, key: Buffer) => {
     try {
@@ -28,5 +30,5 @@ export function signingKeyFile(options: SigningKeyFileOptions): KeySource & { cl
     }
   };
   const file = reloadingFile([path, keyEncryptionKeyPath], parse, { ...reload, isSecret: true });
-  return { find: (id) => file.current().get(id), close: () => file.close() };
+  return { find: (id) => file.current().get(id), checkedAtMs: file.checkedAtMs, close: () => file.close() };
 }
