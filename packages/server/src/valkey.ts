@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import type { ValkeyClient, ValkeyNonceStore } from "@zero-trust/auth/stores/valkey";
+import type { ValkeyClient, ValkeyLimits, ValkeyNonceStore } from "@zero-trust/auth/stores/valkey";
 import type { TlsIdentity } from "@zero-trust/mtls";
 import { z } from "zod";
 import { text } from "./config.ts";
@@ -18,6 +18,8 @@ export interface OpenValkey {
   readonly client: ValkeyClient;
   /** The nonces of all processes that verify with the same keys. */
   nonces(): ValkeyNonceStore;
+  /** The calls that all processes of the service let in. */
+  limits(): ValkeyLimits;
   close(): void;
 }
 
@@ -57,7 +59,7 @@ export async function openValkey(
   place: ValkeyPlace,
   { identity, trustDomain, log }: { readonly identity: TlsIdentity; readonly trustDomain: string; readonly log: Log },
 ): Promise<OpenValkey> {
-  const { valkeyClient, valkeyNonceStore } = await import("@zero-trust/auth/stores/valkey");
+  const { valkeyClient, valkeyLimits, valkeyNonceStore } = await import("@zero-trust/auth/stores/valkey");
   const records = recordLog(log, "connection");
   using opening = new DisposableStack();
   const client = opening.adopt(
@@ -74,6 +76,7 @@ export async function openValkey(
   return {
     client,
     nonces: () => opened.adopt(valkeyNonceStore({ client }), (store) => store.close()),
+    limits: () => valkeyLimits({ client }),
     close: () => opened.dispose(),
   };
 }

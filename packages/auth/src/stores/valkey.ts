@@ -6,4 +6,5 @@ export {
   valkeyClient,
 } from "./valkey-client.ts";
 export { type ValkeyReply, ValkeyUnavailable } from "./valkey-connection.ts";
+export { type ValkeyLimits, type ValkeyLimitsOptions, valkeyLimits } from "./valkey-limits.ts";
 export { type ValkeyNonceOptions, type ValkeyNonceStore, valkeyNonceStore } from "./valkey-nonces.ts";
