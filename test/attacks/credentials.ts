@@ -8,7 +8,7 @@ import type { OrderService } from "@zero-trust/proto/order/v1";
 import { type CreatePaymentRequestSchema, PaymentService } from "@zero-trust/proto/payment/v1";
 import { createTokenIssuer, type TestTokenIssuer } from "@zero-trust/testkit";
 import type { JWK } from "jose";
-import type { Stack } from "../stack/stack.ts";
+import type { Deployed } from "../stack/stack.ts";
 import { type Call, onTheWire } from "./call.ts";
 import { type Signing, signatureOf } from "./signature.ts";
 
@@ -16,7 +16,7 @@ type Metadata = Readonly<Record<string, string>>;
 
 /** A token of the issuer for a client, for one service, as metadata. */
 export async function bearerOf(
-  stack: Stack,
+  stack: Deployed,
   client: Workload,
   service: "order" | "payment",
   scopes: readonly string[],
@@ -25,13 +25,13 @@ export async function bearerOf(
 }
 
 /** reporting's API key for payment, as metadata. */
-export function apiKeyOf({ deployment }: Stack): Metadata {
+export function apiKeyOf({ deployment }: Deployed): Metadata {
   return { "x-api-key": deployment.apiKey };
 }
 
 /** A signature of a client over a call, as metadata. */
 export function signedBy<M extends DescMethod>(
-  { deployment }: Stack,
+  { deployment }: Deployed,
   client: "order-service" | "storefront",
   method: M,
   message: MessageInitShape<M["input"]>,
@@ -50,7 +50,7 @@ export function newPayment(): MessageInitShape<typeof CreatePaymentRequestSchema
 
 /** All that a payment takes: order-service's certificate, its token, and its signature over the message. */
 export async function payingCall(
-  stack: Stack,
+  stack: Deployed,
   message: ReturnType<typeof newPayment> = newPayment(),
   changes: Partial<Signing> = {},
 ): Promise<Call<typeof PaymentService.method.createPayment>> {
@@ -66,7 +66,7 @@ export function newOrder(): MessageInitShape<typeof OrderService.method.createOr
 }
 
 /** Signs whatever tokens with the key of the deployment's issuer: what somebody could who had it, or what it gave at another time. */
-export async function forgerOf({ deployment }: Stack): Promise<TestTokenIssuer> {
+export async function forgerOf({ deployment }: Deployed): Promise<TestTokenIssuer> {
   const { keys } = JSON.parse(readFileSync(join(deployment.folder, "issuer/signing-jwks.json"), "utf8")) as {
     keys: JWK[];
   };
@@ -76,7 +76,7 @@ export async function forgerOf({ deployment }: Stack): Promise<TestTokenIssuer> 
 
 /** The claims of a token that is right in every way, but for `iat`, `exp` and `jti`, which its signer fills in. */
 export function claimsOf(
-  { deployment }: Stack,
+  { deployment }: Deployed,
   client: Workload,
   service: "order" | "payment",
   scopes: readonly string[],

@@ -4,7 +4,7 @@ import { Metadata, status } from "@grpc/grpc-js";
 import { reasonOf } from "@zero-trust/auth";
 import type { Workload } from "@zero-trust/infra/names";
 import { type AttackAnswer, attacker, grpcMessage } from "@zero-trust/testkit";
-import type { Stack } from "../stack/stack.ts";
+import type { Deployed } from "../stack/stack.ts";
 import type { Outcome } from "./call.ts";
 
 /** A call of raw parts: whatever bytes, in whatever header. */
@@ -22,7 +22,7 @@ export interface RawCaller extends AsyncDisposable {
 }
 
 /** Connects to a service as a workload. */
-export async function rawCallerOn(stack: Stack, service: "order" | "payment", as: Workload): Promise<RawCaller> {
+export async function rawCallerOn(stack: Deployed, service: "order" | "payment", as: Workload): Promise<RawCaller> {
   const file = (name: string) => readFileSync(join(stack.deployment.tlsFolder(as), name), "utf8");
   const attack = attacker({
     host: "127.0.0.1",

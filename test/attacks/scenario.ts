@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, test } from "vitest";
 import { rowOf } from "../catalogue.ts";
-import { type Stack, serviceNames } from "../stack/stack.ts";
+import { type Deployed, type Stack, serviceNames } from "../stack/stack.ts";
 import { startStack } from "../stack/start.ts";
 import { type Observation, type Observe, observeIn } from "./observation.ts";
 import { Trial } from "./trial.ts";
@@ -9,12 +9,12 @@ import { Trial } from "./trial.ts";
 const timeoutMs = 120_000;
 
 /** Makes a test of a row of the catalogue. */
-export type Scenario = (
+export type Scenario<S extends Deployed = Stack> = (
   /** The row. */
   id: string,
   /** What the test shows, as a claim. */
   claim: string,
-  run: (trial: Trial) => Promise<void>,
+  run: (trial: Trial<S>) => Promise<void>,
 ) => void;
 
 /**
@@ -27,8 +27,22 @@ export function scenariosOn(
   prepare: (stack: Stack) => Promise<void> = async () => undefined,
   start: () => Promise<Stack> = startStack,
 ): Scenario {
-  let stack: Stack | undefined;
+  return scenariosOf(start, { prepare });
+}
+
+/**
+ * Starts what the scenarios of one file need in place of the stack that others get, and stops it after them.
+ *
+ * @param options - `canStart`: whether it can be had here; the scenarios are passed over otherwise
+ */
+export function scenariosOf<S extends Deployed>(
+  start: () => Promise<S>,
+  options: { readonly prepare?: (stack: S) => Promise<void>; readonly canStart?: boolean } = {},
+): Scenario<S> {
+  const { prepare = async () => undefined, canStart = true } = options;
+  let stack: S | undefined;
   beforeAll(async () => {
+    if (!canStart) return;
     stack = await start();
     await prepare(stack);
   }, timeoutMs);
@@ -36,11 +50,11 @@ export function scenariosOn(
 
   return function scenario(id, claim, run) {
     const row = rowOf(id);
-    test(`${id}: ${claim}`, { timeout: timeoutMs }, async ({ task }) => {
+    test.runIf(canStart)(`${id}: ${claim}`, { timeout: timeoutMs }, async ({ task }) => {
       if (stack === undefined) throw new Error("The stack did not start.");
       const observations: Observation[] = [];
       task.meta.scenario = { id, driver: stack.driver, observations };
-      const trial = new Trial(stack, row, observations);
+      const trial = new Trial(stack, observeIn(observations, row));
       const before = await starts(stack);
       await run(trial);
       if (observations.length === 0) throw new Error(`${id} has observed nothing.`);
@@ -62,6 +76,6 @@ export function scenarioAlone(id: string, claim: string, run: (observe: Observe)
 }
 
 /** What tells each service's present start from another. */
-async function starts(stack: Stack): Promise<ReadonlyMap<string, string | undefined>> {
+async function starts(stack: Deployed): Promise<ReadonlyMap<string, string | undefined>> {
   return new Map(await Promise.all(serviceNames.map(async (name) => [name, await stack[name].startedAs()] as const)));
 }

@@ -2,11 +2,11 @@ import { isDeepStrictEqual } from "node:util";
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { LogRecord } from "@zero-trust/infra/service-process";
 import { expect, vi } from "vitest";
-import type { Expected, Row } from "../catalogue/row.ts";
+import type { Expected } from "../catalogue/row.ts";
 import type { Effects } from "../stack/relay/count-effects.ts";
-import type { ServiceName, Stack } from "../stack/stack.ts";
+import type { Deployed, ServiceName, Stack } from "../stack/stack.ts";
 import { type Call, callOn, type Outcome, openCallOn, type RunningCall } from "./call.ts";
-import { type Observation, type Observe, observeIn } from "./observation.ts";
+import type { Observe } from "./observation.ts";
 
 /** An attack that has to be refused. */
 export interface Denial {
@@ -29,14 +29,20 @@ const patience = { timeout: 20_000, interval: 20 };
 const settling = { timeout: 90_000, interval: 20 };
 
 /** One run of a scenario: makes calls, and sees to it that each denial is one in every respect. */
-export class Trial {
-  readonly stack: Stack;
+export class Trial<S extends Deployed = Stack> {
+  readonly stack: S;
   readonly observe: Observe;
-  readonly #restarted = new Set<string>();
+  readonly #restarted: Set<string>;
 
-  constructor(stack: Stack, row: Row, observations: Observation[]) {
+  constructor(stack: S, observe: Observe, restarted: Set<string> = new Set<string>()) {
     this.stack = stack;
-    this.observe = observeIn(observations, row);
+    this.observe = observe;
+    this.#restarted = restarted;
+  }
+
+  /** The same scenario, where another one of several is called and its log is read. */
+  on(other: Partial<Pick<S, ServiceName>>): Trial<S> {
+    return new Trial({ ...this.stack, ...other }, this.observe, this.#restarted);
   }
 
   /** Makes a call as whoever, over a connection of its own. */

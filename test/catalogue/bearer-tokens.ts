@@ -171,7 +171,6 @@ export const bearerTokens: Group = {
       expected: ["UNAUTHENTICATED CREDENTIAL_INVALID", "refused by the issuer"],
       defences: ["packages/auth/src/bearer/token-revocations.ts", "services/issuer/src/denylist.ts"],
       mutants: ["token-revocation", "client-revocation"],
-      due: "fleet",
     },
   ],
 };

@@ -12,6 +12,7 @@ import { mtlsMutants } from "./mtls-mutants.ts";
 import type { Mutant } from "./mutant.ts";
 import { ownershipMutants } from "./ownership-mutants.ts";
 import { protocolMutants } from "./protocol-mutants.ts";
+import { replicaMutants } from "./replica-mutants.ts";
 
 /** Every defence that has to be missed when it is gone. */
 export const mutants: readonly Mutant[] = [
@@ -28,4 +29,5 @@ export const mutants: readonly Mutant[] = [
   ...keyServerMutants,
   ...ownershipMutants,
   ...protocolMutants,
+  ...replicaMutants,
 ];
