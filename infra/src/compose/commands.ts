@@ -12,19 +12,24 @@ export const composeCommands: Commands = {
   prepare: {
     usage: "[--folder FOLDER]",
     says: "Writes certificates, keys and passwords for infra/compose, and what docker compose has to know of them",
-    options: { folder: { value: "FOLDER", says: "where they go, default infra/compose/deployment" } },
+    options: {
+      folder: {
+        value: "FOLDER",
+        says: "where they go, for something else than infra/compose; default infra/compose/deployment",
+      },
+    },
     positionals: { min: 0, max: 0 },
     run: runPrepare,
   },
 };
 
 async function runPrepare(args: Args, { print, note }: Surroundings): Promise<void> {
-  const folder = resolve(args.text("folder") ?? join(project, "deployment"));
+  const elsewhere = args.text("folder");
+  const folder = resolve(elsewhere ?? join(project, "deployment"));
   const { environment } = await prepareCompose(folder);
-  const env = join(project, ".env");
-  writeFileSync(env, environmentFile(environment), { mode: 0o600 });
   print(folder);
-  note(`Written, with ${relative(process.cwd(), env)}. Certificates are good for a day; renew them every hour with:`);
+  if (elsewhere !== undefined) return;
+  writeFileSync(join(project, ".env"), environmentFile(environment), { mode: 0o600 });
+  note("Certificates are good for a day. Renew them every hour with:");
   note(`  pnpm zt pki renew --all --dir ${relative(process.cwd(), join(folder, "pki-authority"))}`);
-  note("Start the fleet with: docker compose --project-directory infra/compose up --detach --wait");
 }

@@ -12,7 +12,6 @@ export interface ComposeEnvironment {
   readonly ZT_USER: string;
   readonly ZT_DEPLOYMENT: string;
   readonly COMPOSE_PROJECT_NAME: string;
-  readonly ZT_SIGNING_KEY_ID: string;
 }
 
 /** A deployment for infra/compose. */
@@ -94,7 +93,6 @@ export async function prepareCompose(folder: string): Promise<ComposeDeployment>
       ZT_USER: `${uid ?? IMAGE_USER}:${gid ?? IMAGE_USER}`,
       ZT_DEPLOYMENT: resolve(folder),
       COMPOSE_PROJECT_NAME: "zero-trust",
-      ZT_SIGNING_KEY_ID: deployment.signing["order-service"].id,
     },
   };
 }
