@@ -2,10 +2,12 @@ export type { ApiKeyMode } from "./api-key/format.ts";
 export type { ApiKeyRecord, ApiKeySecret, ApiKeySource } from "./api-key/records.ts";
 export { type ApiKeyOptions, apiKey } from "./api-key/server.ts";
 export type { ApiKeyUse } from "./api-key/use-sampler.ts";
+export { anyRevocations } from "./bearer/any-revocations.ts";
 export { type JwksOptions, jwks } from "./bearer/jwks.ts";
 export { type KeySet, KeysUnavailable, type TokenAlgorithm, type VerificationKey } from "./bearer/key-set.ts";
 export { type BearerOptions, bearer } from "./bearer/server.ts";
 export {
+  type PolledRevocations,
   type RevocableToken,
   RevocationsUnavailable,
   type TokenRevocations,

@@ -170,7 +170,7 @@ const nonsense: Readonly<Record<Dependency, readonly unknown[]>> = {
   ],
   "the key set": [null, "yes", true, {}, { kid: "x", alg: "none", key: "x" }, { kid: "x", alg: "ES256" }],
   "the key set's word that it still holds a key": [undefined, null, "yes", 1, {}, Promise.resolve(true)],
-  "the token revocations": [undefined, null, "no", 0, {}, Promise.resolve(false)],
+  "the token revocations": [undefined, null, "no", 0, {}],
   "the signing key source": [
     ...badRecords(signingKey),
     { ...signingKey, secret: undefined },

@@ -206,7 +206,7 @@ describe.runIf(hasValkey)("without an answer, nobody has checked:", () => {
     await valkey.operate("CONFIG", "SET", "maxmemory-policy", "noeviction");
     await becomes("new");
   });
-  test.each(["+info", "+time", "+evalsha", "+set", "~zt:*"])("a user without %s", async (right) => {
+  test.each(["+info", "+time", "+evalsha", "+set", "~zt:nonce:*"])("a user without %s", async (right) => {
     await using valkey = await startTestValkey({ acl: documentedAcl.replace(` ${right}`, "") });
     const client = valkeyClient(valkey.options());
     const store = valkeyNonceStore({ client });

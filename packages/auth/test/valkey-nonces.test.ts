@@ -10,7 +10,7 @@ import {
   valkeyNonceStore,
 } from "../src/stores/valkey.ts";
 import { nonceStoreContract, type TriedLimits, type TriedNonces } from "./nonce-store-contract.ts";
-import { documentedAcl, hasValkey, startTestValkey, type TestValkey } from "./valkey.ts";
+import { documentedAcl, hasValkey, publisherAcl, startTestValkey, type TestValkey } from "./valkey.ts";
 
 const realSeconds = () => Math.floor(Date.now() / 1000);
 /** However busy the machine is. */
@@ -28,8 +28,10 @@ async function knownSince(valkey: TestValkey): Promise<number> {
   return Number(String(mark).split(" ")[1]);
 }
 
-test("the README says what Valkey's user may do, with which all this is tried", () => {
-  expect(readFileSync(join(import.meta.dirname, "../README.md"), "utf8")).toContain(` ${documentedAcl}\n`);
+test("the README says what Valkey's users may do, with which all this is tried", () => {
+  const readme = readFileSync(join(import.meta.dirname, "../README.md"), "utf8");
+  expect(readme).toContain(` ${documentedAcl}\n`);
+  expect(readme).toContain(` ${publisherAcl}\n`);
 });
 
 describe("a nonce store in memory", () => {

@@ -11,9 +11,10 @@ export const hasValkey: boolean = findValkey() !== undefined;
 if (!hasValkey)
   console.warn("NOT TESTED: the stores in Valkey, since neither valkey-server nor redis-server is installed.");
 
-/** As `packages/auth/README.md` has it. */
+/** As `packages/auth/README.md` has them: of what verifies, and of what revokes. */
 export const documentedAcl =
-  "resetkeys ~zt:* resetchannels -@all +info +time +eval +evalsha +get +set +exists +hgetall +hdel +hincrby +expire";
+  "resetkeys ~zt:nonce:* ~zt:limit:* %R~zt:revoked:* resetchannels -@all +info +time +eval +evalsha +eval_ro +evalsha_ro +get +set +exists +hgetall +hdel +hincrby +expire";
+export const publisherAcl = "resetkeys ~zt:revoked:* resetchannels -@all +info +eval +evalsha +set";
 
 export const valkeyId = "spiffe://production.internal/valkey";
 
@@ -23,12 +24,15 @@ export interface TestValkey extends AsyncDisposable {
   /** Does what an operator might: the answer is the server's. */
   operate(...command: readonly string[]): Promise<unknown>;
   options(changes?: Partial<ValkeyClientOptions>): ValkeyClientOptions;
+  /** As the user that publishes revocations. */
+  publisherOptions(): ValkeyClientOptions;
   /** One that is connected, and closed with the server. */
   connected(changes?: Partial<ValkeyClientOptions>): Promise<ValkeyClient>;
 }
 
 export const valkeyCa: TestCa = await createCa();
 const operator = "operator";
+const publisher = "issuer";
 
 /** Starts one. Its clients have patience, so that no machine is too slow for what is not about time. */
 export async function startTestValkey(
@@ -40,7 +44,11 @@ export async function startTestValkey(
       acl: documentedAcl,
       ...options,
       tls: await valkeyCa.issue({ spiffeId: valkeyId }),
-      settings: { [`user ${operator}`]: `on >${operator} ~* &* +@all`, ...options.settings },
+      settings: {
+        [`user ${operator}`]: `on >${operator} ~* &* +@all`,
+        [`user ${publisher}`]: `on >${publisher} ${publisherAcl}`,
+        ...options.settings,
+      },
     }),
   );
   const identity = identityFromMemory(
@@ -58,6 +66,8 @@ export async function startTestValkey(
   return {
     server,
     options: clientOptions,
+    publisherOptions: () =>
+      clientOptions({ url: `rediss://${publisher}@${server.host}:${server.port}`, password: () => publisher }),
     async operate(...command) {
       const socket = { ...clientTlsOptions({ identity, serverId: valkeyId }), tls: true as const };
       const { host, port } = server;

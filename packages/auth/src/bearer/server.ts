@@ -1,7 +1,9 @@
 import { errors } from "jose";
 import { yesOrNoIn } from "../answers.ts";
+import { isThenable } from "../call-budget.ts";
 import type { Finding } from "../decision.ts";
 import { Credential, Reason } from "../gen/zerotrust/auth/v1/policy_pb.ts";
+import { withAnswer } from "../key-record.ts";
 import { invalid, type MetadataVerifier, singleValue, type Verification } from "../verifier.ts";
 import type { KeySet, TokenAlgorithm } from "./key-set.ts";
 import { digestOf, SignatureCache, type VerifiedToken } from "./signature-cache.ts";
@@ -87,16 +89,18 @@ export function bearer(options: BearerOptions): MetadataVerifier {
   }
 
   /** All that may have changed since the signature was verified, and all that differs from call to call. */
-  function judge({ key, claims }: VerifiedToken, thumbprint: string, nowMs: number): Finding {
+  function judge({ key, claims }: VerifiedToken, thumbprint: string, nowMs: number): Finding | Promise<Finding> {
+    const { jti, client, scopes, iat: issuedAtSeconds } = claims;
+    const conclude = (isRevoked: unknown): Finding => {
+      if (yesOrNoIn(isRevoked, "the token revocations")) throw new TokenProblem("the token was revoked");
+      return { verdict: "verified", client, scopes };
+    };
     try {
       if (!yesOrNoIn(keys.holds(key), "the key set")) throw new TokenProblem("the token's key was withdrawn");
       checkClaims(claims, expected, thumbprint, nowMs);
-      const { jti, client, scopes, iat: issuedAtSeconds } = claims;
-      const token = { jti, client, issuedAtSeconds };
-      if (revocations !== undefined && yesOrNoIn(revocations.isRevoked(token), "the token revocations")) {
-        throw new TokenProblem("the token was revoked");
-      }
-      return { verdict: "verified", client, scopes };
+      const isRevoked = revocations === undefined ? false : revocations.isRevoked({ jti, client, issuedAtSeconds });
+      const finding = withAnswer(isRevoked, conclude);
+      return isThenable(finding) ? finding.catch(findingOf) : finding;
     } catch (error) {
       return findingOf(error);
     }
@@ -116,7 +120,7 @@ export function bearer(options: BearerOptions): MetadataVerifier {
         const { thumbprint } = peer;
         return {
           id: verified.claims.jti,
-          finding: judge(verified, thumbprint, nowMs),
+          finding: await judge(verified, thumbprint, nowMs),
           recheck: (laterMs) => judge(verified, thumbprint, laterMs),
         };
       } catch (error) {

@@ -13,17 +13,23 @@ export interface RevocableToken {
 /** The tokens that an authorization server took back before they expired. */
 export interface TokenRevocations {
   /**
-   * Whether a token was taken back, itself or with all of its client's.
+   * Whether a token was taken back, itself or with all of its client's. A promise where a service has to be asked; one that is late is
+   * no answer.
    *
    * @throws RevocationsUnavailable when nobody can tell
    */
-  isRevoked(token: RevocableToken): boolean;
+  isRevoked(token: RevocableToken): boolean | Promise<boolean>;
   /** Whether there is a list to look into. */
   isReady(): boolean;
   /** When the list was last read, in milliseconds since 1970; undefined before. */
   readonly checkedAtMs?: () => number | undefined;
   /** Stops the background refresh. */
   close(): void;
+}
+
+/** The list at hand: it answers at once. */
+export interface PolledRevocations extends TokenRevocations {
+  isRevoked(token: RevocableToken): boolean;
 }
 
 /** Where the list comes from: `https://…/.well-known/revoked-tokens.json`; and how long it is trusted. */
@@ -58,7 +64,7 @@ export const tokenId: RegExp = /^[\x21-\x7e]{1,256}$/;
  * const revocations = tokenRevocations({ url, agent });
  * ```
  */
-export function tokenRevocations(options: TokenRevocationsOptions): TokenRevocations {
+export function tokenRevocations(options: TokenRevocationsOptions): PolledRevocations {
   const { refreshMs = 10_000 } = options;
   const document = polledDocument(options, {
     name: "the list of revoked tokens",
@@ -71,10 +77,7 @@ export function tokenRevocations(options: TokenRevocationsOptions): TokenRevocat
       const revoked = document.current();
       if (revoked === undefined) throw new RevocationsUnavailable("the list of revoked tokens has not been read");
       const before = revoked.clients.get(client);
-      // In whole seconds, as `before` is, which stands for all of its second.
-      const issuedAtSeconds = Math.floor(token.issuedAtSeconds);
-      // Not "<=", which NaN would pass.
-      return revoked.tokens.has(jti) || (before !== undefined && !(issuedAtSeconds > before));
+      return revoked.tokens.has(jti) || (before !== undefined && wasIssuedBy(token.issuedAtSeconds, before));
     },
     isReady: () => document.current() !== undefined,
     checkedAtMs: document.checkedAtMs,
@@ -82,7 +85,14 @@ export function tokenRevocations(options: TokenRevocationsOptions): TokenRevocat
   };
 }
 
-interface Revocations {
+/** Whether a token was issued in a second or before; `issuedAtSeconds` may have a fraction (RFC 7519 §2), which `before` does not know of. */
+export function wasIssuedBy(issuedAtSeconds: number, before: number): boolean {
+  // Not "<=", which NaN would not pass.
+  return !(Math.floor(issuedAtSeconds) > before);
+}
+
+/** What an authorization server has taken back. */
+export interface Revocations {
   /** By `jti`. */
   readonly tokens: ReadonlySet<string>;
   /** By client: what was issued at this time or before, in seconds since 1970, is revoked. */
