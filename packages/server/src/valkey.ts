@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import type { ValkeyClient, ValkeyLimits, ValkeyNonceStore } from "@zero-trust/auth/stores/valkey";
+import type { ValkeyClient, ValkeyLimits, ValkeyNonceStore, ValkeyRevocations } from "@zero-trust/auth/stores/valkey";
 import type { TlsIdentity } from "@zero-trust/mtls";
 import { z } from "zod";
 import { text } from "./config.ts";
@@ -20,6 +20,10 @@ export interface OpenValkey {
   nonces(): ValkeyNonceStore;
   /** The calls that all processes of the service let in. */
   limits(): ValkeyLimits;
+  /** The tokens that the issuer has taken back, known at once. */
+  revocations(): ValkeyRevocations;
+  /** Tells Valkey all of them, as the issuer does, in the form of the list that is polled. */
+  readonly publishRevocations: (list: unknown) => Promise<void>;
   close(): void;
 }
 
@@ -59,11 +63,11 @@ export async function openValkey(
   place: ValkeyPlace,
   { identity, trustDomain, log }: { readonly identity: TlsIdentity; readonly trustDomain: string; readonly log: Log },
 ): Promise<OpenValkey> {
-  const { valkeyClient, valkeyLimits, valkeyNonceStore } = await import("@zero-trust/auth/stores/valkey");
+  const stores = await import("@zero-trust/auth/stores/valkey");
   const records = recordLog(log, "connection");
   using opening = new DisposableStack();
   const client = opening.adopt(
-    valkeyClient({
+    stores.valkeyClient({
       url: place.url,
       password: async () => (await readFile(place.passwordFile, "utf8")).replace(/\r?\n$/u, ""),
       identity,
@@ -75,8 +79,10 @@ export async function openValkey(
   const opened = opening.move();
   return {
     client,
-    nonces: () => opened.adopt(valkeyNonceStore({ client }), (store) => store.close()),
-    limits: () => valkeyLimits({ client }),
+    nonces: () => opened.adopt(stores.valkeyNonceStore({ client }), (store) => store.close()),
+    limits: () => stores.valkeyLimits({ client }),
+    revocations: () => opened.adopt(stores.valkeyRevocations({ client }), (them) => them.close()),
+    publishRevocations: (list) => stores.publishRevocations(client, list),
     close: () => opened.dispose(),
   };
 }

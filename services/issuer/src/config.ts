@@ -7,6 +7,9 @@ import {
   telemetryVariables,
   text,
   trustDomain,
+  type ValkeyPlace,
+  valkeyPlace,
+  valkeyVariables,
 } from "@zero-trust/server";
 import { z } from "zod";
 import { DEFAULT_KEY_LEAD_MS } from "./key-ring.ts";
@@ -27,6 +30,8 @@ export interface IssuerConfig {
   /** What the operator revokes; nothing unless there is one. */
   readonly revocationsFile: string | undefined;
   readonly databaseFile: string;
+  /** Where those who verify learn at once what is revoked; they poll the list alone unless given. */
+  readonly valkey: ValkeyPlace | undefined;
   /** Where metrics and traces go; nowhere unless given. */
   readonly telemetry: TelemetryConfig;
 }
@@ -53,10 +58,11 @@ const schema = z
     ZT_SIGNING_KEY_LEAD_SECONDS: leadSeconds.default(DEFAULT_KEY_LEAD_MS / 1000),
     ZT_REVOCATIONS_FILE: text.optional(),
     ZT_DATABASE_FILE: text,
+    ...valkeyVariables,
     ...telemetryVariables,
   })
   .transform(
-    (variables): IssuerConfig => ({
+    (variables, context): IssuerConfig => ({
       host: variables.ZT_HOST,
       port: variables.ZT_PORT,
       tlsDirectory: variables.ZT_TLS_DIR,
@@ -67,6 +73,7 @@ const schema = z
       keyLeadMs: variables.ZT_SIGNING_KEY_LEAD_SECONDS * 1000,
       revocationsFile: variables.ZT_REVOCATIONS_FILE,
       databaseFile: variables.ZT_DATABASE_FILE,
+      valkey: valkeyPlace(variables, context),
       telemetry: telemetryConfig(variables),
     }),
   );

@@ -1,7 +1,7 @@
 // The issuer's composition root: read from top to bottom, it is the service; it is closed from bottom to top.
 import { openDatabase } from "@zero-trust/database";
 import { identityFromDirectory } from "@zero-trust/mtls";
-import { identityLog, recordLog, runService, startTelemetry } from "@zero-trust/server";
+import { identityLog, openValkey, recordLog, runService, startTelemetry } from "@zero-trust/server";
 import { readIssuerConfig } from "./config.ts";
 import { listen } from "./listen.ts";
 import {
@@ -36,6 +36,9 @@ await runService("issuer", async (log) => {
     async (database) => await database.destroy(),
   );
 
+  const valkey =
+    config.valkey === undefined ? undefined : await openValkey(config.valkey, { identity, trustDomain, log });
+  opened.defer(() => valkey?.close());
   const issuer = opened.adopt(
     await createIssuer({
       log,
@@ -48,6 +51,7 @@ await runService("issuer", async (log) => {
       db,
       keyLeadMs,
       telemetry,
+      publishRevocations: valkey?.publishRevocations,
     }),
     async (it) => await it.close(),
   );

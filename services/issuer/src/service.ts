@@ -6,6 +6,7 @@ import type { Kysely } from "kysely";
 import { type Caller, callerOf } from "./caller.ts";
 import type { Clients } from "./clients.ts";
 import { createDenylist } from "./denylist.ts";
+import { publishDenylist } from "./denylist-publisher.ts";
 import { DEFAULT_KEY_LEAD_MS, type KeyRing, keyRing } from "./key-ring.ts";
 import { forgettingClock } from "./lifetimes.ts";
 import type { IssuerSchema } from "./migrations.ts";
@@ -56,6 +57,8 @@ export interface IssuerDependencies {
   /** What the operator revokes. */
   readonly revocations: ReloadedFile<Revocations>;
   readonly db: Kysely<IssuerSchema>;
+  /** Tells whoever verifies, at once, all that is revoked, in the form of the list; they poll the list alone unless given. */
+  readonly publishRevocations?: ((list: unknown) => Promise<void>) | undefined;
   /** How long a key is published before it signs, in milliseconds. @defaultValue 60 000, twice as long as verifiers take */
   readonly keyLeadMs?: number;
   /** Measures, where given. */
@@ -80,6 +83,7 @@ export interface Issuer {
 /** Builds the issuer; rejects when the database cannot be written. */
 export async function createIssuer(dependencies: IssuerDependencies): Promise<Issuer> {
   const { log, identity, trustDomain, issuer, clients, signingKeys, revocations, db } = dependencies;
+  const { publishRevocations } = dependencies;
   const { keyLeadMs = DEFAULT_KEY_LEAD_MS, refreshMs = DEFAULT_REFRESH_MS, now = Date.now } = dependencies;
   const { monotonicMs = () => performance.now(), telemetry } = dependencies;
   const writeToken = tokenLog(log, telemetry);
@@ -91,6 +95,8 @@ export async function createIssuer(dependencies: IssuerDependencies): Promise<Is
   const upkeep = await startUpkeep({ files, clients, keys, db, store, log, refreshMs, now, forgetNow });
   const answerOAuth = createOAuthEndpoints({ issuer, clients, keys, store, log, tokenLog: writeToken, now });
   const denylist = createDenylist({ store, revocations, now: forgetNow });
+  const publishing =
+    publishRevocations && publishDenylist({ denylist, isCurrent: upkeep.isCurrent, publish: publishRevocations, log });
   const mayRun = runningRequests(MAX_RUNNING_REQUESTS);
   const metadata = JSON.stringify(serverMetadata(issuer));
 
@@ -217,7 +223,14 @@ export async function createIssuer(dependencies: IssuerDependencies): Promise<Is
   if (telemetry !== undefined) observeKeys(telemetry, keys);
   telemetry?.observeIdentity(identity);
   telemetry?.observe("zt.ready", () => (upkeep.isCurrent() ? 1 : 0));
-  return { server, refresh: upkeep.refresh, close: upkeep.close };
+  return {
+    server,
+    refresh: upkeep.refresh,
+    async close() {
+      await publishing?.close();
+      await upkeep.close();
+    },
+  };
 }
 
 function observeKeys(telemetry: Telemetry, keys: KeyRing): void {

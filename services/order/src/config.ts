@@ -12,6 +12,9 @@ import {
   telemetryVariables,
   text,
   trustDomain,
+  type ValkeyPlace,
+  valkeyPlace,
+  valkeyVariables,
 } from "@zero-trust/server";
 import { z } from "zod";
 
@@ -29,6 +32,8 @@ export interface OrderConfig {
   /** Where every decision is appended, besides the log; nowhere unless given. While it cannot be written, no call is let in. */
   readonly decisionsFile: string | undefined;
   readonly database: DatabasePlace;
+  /** What all processes of the service share; each is by itself unless given. */
+  readonly valkey: ValkeyPlace | undefined;
   /** Who has to have issued a token. */
   readonly issuer: string;
   /** Where to reach the issuer, `host:port`. */
@@ -54,6 +59,7 @@ const schema = z
     ZT_API_KEY_USES_FILE: text.optional(),
     ZT_DECISIONS_FILE: text.optional(),
     ...databaseVariables,
+    ...valkeyVariables,
     ZT_ISSUER: httpsOrigin.default("https://issuer.production.internal"),
     ZT_ISSUER_ADDRESS: address,
     ZT_PAYMENT_ADDRESS: addresses,
@@ -72,6 +78,7 @@ const schema = z
       apiKeyUsesFile: variables.ZT_API_KEY_USES_FILE,
       decisionsFile: variables.ZT_DECISIONS_FILE,
       database: databasePlace(variables, context),
+      valkey: valkeyPlace(variables, context),
       issuer: variables.ZT_ISSUER,
       issuerAddress: variables.ZT_ISSUER_ADDRESS,
       paymentAddress: variables.ZT_PAYMENT_ADDRESS,

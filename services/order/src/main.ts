@@ -1,13 +1,13 @@
 // The order service's composition root: read from top to bottom, it is the service; it is closed from bottom to top.
 import { policyOf } from "@zero-trust/auth";
 import { bearer, clientCredentials, connect, hmac } from "@zero-trust/auth/client";
-import { jwks, tokenRevocations } from "@zero-trust/auth/server";
+import { anyRevocations, jwks, tokenRevocations } from "@zero-trust/auth/server";
 import { apiKeyFile, apiKeyUseFile, decisionFile, grantsFile, ownSigningKeyFile } from "@zero-trust/auth/stores/file";
 import { openDatabase } from "@zero-trust/database";
 import { httpsAgent, identityFromDirectory, mutualTlsChannels } from "@zero-trust/mtls";
 import { PaymentService } from "@zero-trust/proto/payment/v1";
 import { createClient, serviceConfig } from "@zero-trust/rpc";
-import { databaseOptions, identityLog, runService, startTelemetry } from "@zero-trust/server";
+import { databaseOptions, identityLog, openValkey, runService, startTelemetry } from "@zero-trust/server";
 import { readOrderConfig } from "./config.ts";
 import { migrations, type OrderSchema } from "./migrations.ts";
 import { serveOrders } from "./service.ts";
@@ -45,10 +45,14 @@ await runService("order", async (log) => {
     jwks({ url: new URL(`https://${issuerAddress}/.well-known/jwks.json`), agent, refreshMs: KEY_REFRESH_MS, onError }),
     (keys) => keys.close(),
   );
-  const revocations = opened.adopt(
+  const valkey =
+    config.valkey === undefined ? undefined : await openValkey(config.valkey, { identity, trustDomain, log });
+  opened.defer(() => valkey?.close());
+  const revocationList = opened.adopt(
     tokenRevocations({ url: new URL(`https://${issuerAddress}/.well-known/revoked-tokens.json`), agent, onError }),
     (list) => list.close(),
   );
+  const revocations = valkey === undefined ? revocationList : anyRevocations(revocationList, valkey.revocations());
   telemetry.observeSources({ grants, apiKeys, tokenKeys, revocations });
 
   const db = opened.adopt(

@@ -1,5 +1,5 @@
 // The payment service's composition root: read from top to bottom, it is the service; it is closed from bottom to top.
-import { jwks, memoryNonceStore, tokenRevocations } from "@zero-trust/auth/server";
+import { anyRevocations, jwks, memoryNonceStore, tokenRevocations } from "@zero-trust/auth/server";
 import { apiKeyFile, apiKeyUseFile, decisionFile, grantsFile, signingKeyFile } from "@zero-trust/auth/stores/file";
 import { openDatabase } from "@zero-trust/database";
 import { httpsAgent, identityFromDirectory } from "@zero-trust/mtls";
@@ -44,13 +44,14 @@ await runService("payment", async (log) => {
     jwks({ url: new URL(`https://${issuerAddress}/.well-known/jwks.json`), agent, refreshMs: KEY_REFRESH_MS, onError }),
     (keys) => keys.close(),
   );
-  const revocations = opened.adopt(
-    tokenRevocations({ url: new URL(`https://${issuerAddress}/.well-known/revoked-tokens.json`), agent, onError }),
-    (list) => list.close(),
-  );
   const valkey =
     config.valkey === undefined ? undefined : await openValkey(config.valkey, { identity, trustDomain, log });
   opened.defer(() => valkey?.close());
+  const revocationList = opened.adopt(
+    tokenRevocations({ url: new URL(`https://${issuerAddress}/.well-known/revoked-tokens.json`), agent, onError }),
+    (list) => list.close(),
+  );
+  const revocations = valkey === undefined ? revocationList : anyRevocations(revocationList, valkey.revocations());
   const nonces = valkey?.nonces() ?? memoryNonceStore();
   telemetry.observeSources({ grants, apiKeys, signingKeys, tokenKeys, revocations });
 

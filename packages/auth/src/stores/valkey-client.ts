@@ -49,7 +49,10 @@ export interface ValkeyScript {
 }
 
 /** Names a script once; SHA-1 is what EVALSHA takes, and nothing rests on it. */
-export function valkeyScript(source: string, { isReadOnly = false }: { readonly isReadOnly?: boolean } = {}): ValkeyScript {
+export function valkeyScript(
+  source: string,
+  { isReadOnly = false }: { readonly isReadOnly?: boolean } = {},
+): ValkeyScript {
   return { source, sha1: createHash("sha1").update(source).digest("hex"), isReadOnly };
 }
 
