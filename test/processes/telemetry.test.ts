@@ -3,15 +3,32 @@ import type { ServiceProcess } from "@zero-trust/infra/service-process";
 import { newStackFolder, type Stack, startStack } from "@zero-trust/infra/stack";
 import { OrderService, OrderState } from "@zero-trust/proto/order/v1";
 import { createClient } from "@zero-trust/rpc";
-import { metricTable, prometheusName } from "@zero-trust/server";
-import { type Scrape, scrape, valueIn } from "@zero-trust/testkit/telemetry";
+import { createLog, metricTable, prometheusName, startTelemetry, type Telemetry } from "@zero-trust/server";
+import {
+  type CollectedSpan,
+  type Scrape,
+  type SpanCollector,
+  scrape,
+  startSpanCollector,
+  valueIn,
+} from "@zero-trust/testkit/telemetry";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { newOrder } from "../attacks/credentials.ts";
+import { SecretSearch } from "../attacks/secret-search.ts";
 
 const opened = new AsyncDisposableStack();
+let collector: SpanCollector;
 let stack: Stack;
+let storefront: Telemetry;
 beforeAll(async () => {
-  stack = opened.use(await startStack(newStackFolder("telemetry"), { environment: { ZT_METRICS_PORT: "0" } }));
+  collector = opened.use(await startSpanCollector());
+  const environment = { ZT_METRICS_PORT: "0", ZT_OTLP_ENDPOINT: collector.endpoint };
+  stack = opened.use(await startStack(newStackFolder("telemetry"), { environment }));
+  const log = createLog({ name: "storefront", level: "silent" });
+  storefront = opened.adopt(
+    await startTelemetry({ log, service: "storefront", otlpEndpoint: collector.endpoint }),
+    async (it) => await it.close(),
+  );
 });
 afterAll(() => opened.disposeAsync());
 
@@ -22,15 +39,20 @@ function metricsPortOf({ log }: ServiceProcess): number {
 }
 const look = (service: (typeof services)[number]): Promise<Scrape> => scrape(metricsPortOf(stack[service]));
 
-test("an order that is paid is seen in the metrics of all three services", async () => {
+/** Places an order as the storefront, and waits until it is paid. */
+async function payForAnOrder(): Promise<void> {
   const scopes = ["read:orders", "write:orders"];
   const channels = opened.adopt(channelsTo(stack, "storefront", "order"), (them) => them.close());
-  const orders = createClient(OrderService, withToken(channels, tokensOf(stack, "storefront", "order", scopes)));
+  const authenticated = withToken(channels, tokensOf(stack, "storefront", "order", scopes));
+  const orders = createClient(OrderService, storefront.channels(authenticated));
   const { order } = await orders.createOrder(newOrder());
   let state: OrderState | undefined;
   for await (const { order: seen } of orders.watchOrder({ orderId: order?.orderId ?? "" })) state = seen?.state;
   expect(state).toBe(OrderState.PAID);
+}
 
+test("an order that is paid is seen in the metrics of all three services", async () => {
+  await payForAnOrder();
   const [ofOrder, ofPayment, ofIssuer] = await Promise.all(services.map(look));
   const called = (found: Scrape | undefined, metric: string, method: string) =>
     valueIn(found ?? new Map(), `${metric}_count`, { rpc_method: method, rpc_status_code: "OK" });
@@ -48,9 +70,57 @@ test("every metric of the table is exported by some service", async () => {
   const all = (await Promise.all(services.map(look))).flatMap((found) => [...found.keys()]);
   const exported = new Set(all.map((name) => name.replace(/_(?:count|sum|bucket)$/u, "")));
   // What has not happened has no series yet.
-  const quiet = ["zt.handshakes.refused", "zt.spans"];
+  const quiet = ["zt.handshakes.refused"];
   const missing = Object.keys(metricTable)
     .filter((name) => !quiet.includes(name))
     .filter((name) => !exported.has(prometheusName(name as keyof typeof metricTable)));
   expect(missing).toEqual([]);
+});
+
+test("an order and its payment are one trace, from the storefront to the payment service, with every decision", async () => {
+  const createOrder = (span: CollectedSpan) => span.name === "order.v1.OrderService/CreateOrder";
+  const ofTrace = () => {
+    const traceId = collector.spans.find((span) => createOrder(span) && span.service === "storefront")?.traceId;
+    return collector.spans.filter((span) => span.traceId === traceId);
+  };
+  await expect.poll(() => ofTrace().length, { timeout: 20_000 }).toBe(6);
+  const spans = ofTrace();
+  const parentOf = ({ parentSpanId }: CollectedSpan) => spans.find(({ spanId }) => spanId === parentSpanId);
+  const line = (span: CollectedSpan): string => {
+    const { service, kind, name, attributes } = span;
+    const decision = [attributes["zt.decision.outcome"], attributes["zt.client"], attributes["zt.rule"]].filter(
+      Boolean,
+    );
+    const parent = parentOf(span);
+    const below = parent === undefined ? [] : [`below ${parent.service} ${parent.kind} ${parent.name.split("/")[1]}`];
+    return [`${service} ${kind} ${name}`, ...below, ...decision].join(", ");
+  };
+  expect(spans.map(line).sort()).toEqual([
+    "order client payment.v1.PaymentService/CapturePayment, below order server CreateOrder",
+    "order client payment.v1.PaymentService/CreatePayment, below order server CreateOrder",
+    "order server order.v1.OrderService/CreateOrder, below storefront client CreateOrder, allowed, storefront, BEARER write:orders",
+    "payment server payment.v1.PaymentService/CapturePayment, below order client CapturePayment, allowed, order-service, MTLS+BEARER+HMAC write:payments",
+    "payment server payment.v1.PaymentService/CreatePayment, below order client CreatePayment, allowed, order-service, MTLS+BEARER+HMAC write:payments",
+    "storefront client order.v1.OrderService/CreateOrder",
+  ]);
+});
+
+test("no secret of the deployment is in a metric or a span, in any form", async () => {
+  const { deployment } = stack;
+  const secrets = new Map([
+    ["API key", Buffer.from(deployment.apiKey)],
+    ["signing secret", Buffer.from(deployment.signing["order-service"].secret.expose())],
+    ["client secret", Buffer.from(deployment.partnerSecret)],
+    ["token", Buffer.from(await tokensOf(stack, "storefront", "order", ["read:orders"]).token())],
+  ]);
+  const search = new SecretSearch(secrets);
+  expect(search.overlooks()).toBe(false);
+  const metrics = await Promise.all(
+    services.map(
+      async (service) => await (await fetch(`http://127.0.0.1:${metricsPortOf(stack[service])}/metrics`)).text(),
+    ),
+  );
+  const written = [...collector.received, ...metrics].join("\n");
+  expect(written.length).toBeGreaterThan(10_000);
+  expect(search.namesIn(written)).toEqual([]);
 });

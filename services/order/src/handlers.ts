@@ -17,6 +17,8 @@ export interface OrderHandlerOptions {
   readonly onPlaced: () => void;
   /** Who makes the call that this metadata came with. */
   readonly callerOf: (metadata: Metadata) => string;
+  /** Which call in a trace it is, as a `traceparent`: its orders are paid in the same trace. */
+  readonly traceParentOf?: (metadata: Metadata) => string | undefined;
   /** Is told why, when a call is answered that the database cannot be used. */
   readonly onUnavailable?: (error: unknown) => void;
 }
@@ -34,7 +36,7 @@ const maxImportedLines = 10_000;
 
 /** The methods of order.v1.OrderService. */
 export function orderHandlers(options: OrderHandlerOptions): Handlers<typeof OrderService> {
-  const { store, changes, onPlaced, callerOf, onUnavailable } = options;
+  const { store, changes, onPlaced, callerOf, traceParentOf, onUnavailable } = options;
 
   async function answer<T>(work: () => Promise<T>): Promise<T> {
     try {
@@ -44,8 +46,8 @@ export function orderHandlers(options: OrderHandlerOptions): Handlers<typeof Ord
     }
   }
 
-  async function place(client: string, requests: readonly OrderRequest[]): Promise<readonly Order[]> {
-    const orders = await store.place(client, requests);
+  async function place(metadata: Metadata, requests: readonly OrderRequest[]): Promise<readonly Order[]> {
+    const orders = await store.place(callerOf(metadata), requests, traceParentOf?.(metadata));
     onPlaced();
     return orders;
   }
@@ -71,7 +73,7 @@ export function orderHandlers(options: OrderHandlerOptions): Handlers<typeof Ord
   return {
     createOrder: (request, { metadata }) =>
       answer(async () => {
-        const [order] = await place(callerOf(metadata), [orderRequest(OrderService.method.createOrder, request)]);
+        const [order] = await place(metadata, [orderRequest(OrderService.method.createOrder, request)]);
         if (order === undefined) throw new Error("An order was placed and is not there.");
         return { order: orderMessage(order) };
       }),
@@ -86,7 +88,7 @@ export function orderHandlers(options: OrderHandlerOptions): Handlers<typeof Ord
           if (lines > maxImportedLines) throw new OrderError("TOO_MANY_LINES");
           imported.push(orderRequest(OrderService.method.importOrders, request));
         }
-        const orders = await place(callerOf(metadata), imported);
+        const orders = await place(metadata, imported);
         return { orderIds: orders.map((order) => order.orderId) };
       }),
 

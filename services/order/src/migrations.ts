@@ -45,12 +45,15 @@ export interface OutboxTable {
   readonly next_attempt_at_ms: bigint;
   /** Which process is at it: null while nobody is. */
   readonly claimed_by: string | null;
+  /** The call that placed the order, as a `traceparent`; null where calls are not traced. */
+  readonly trace_parent: string | null;
 }
 
 /** Every schema change there ever was; what has been released is never edited. */
 export const migrations: Readonly<Record<string, Migration>> = {
   "0001_orders": { up: orders },
   "0002_outbox_claims": { up: outboxClaims },
+  "0003_outbox_traces": { up: outboxTraces },
 };
 
 async function orders(db: Kysely<unknown>): Promise<void> {
@@ -93,4 +96,9 @@ async function orders(db: Kysely<unknown>): Promise<void> {
 // A version that does not know the column leaves it null, and what is claimed is not due to it either.
 async function outboxClaims(db: Kysely<unknown>): Promise<void> {
   await db.schema.alterTable("outbox").addColumn("claimed_by", "text").execute();
+}
+
+// A version that does not know the column leaves it null: its orders are paid without a trace.
+async function outboxTraces(db: Kysely<unknown>): Promise<void> {
+  await db.schema.alterTable("outbox").addColumn("trace_parent", "text").execute();
 }

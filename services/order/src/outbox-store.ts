@@ -13,6 +13,8 @@ export interface OutboxEntry {
   readonly captureRequestId: string;
   /** How often it was tried since a process last began. */
   readonly attempts: number;
+  /** The call that placed the order, as a `traceparent`, where it was traced. */
+  readonly traceParent: string | undefined;
 }
 
 /**
@@ -20,7 +22,7 @@ export interface OutboxEntry {
  *
  * The request ids are drawn here, once: every attempt, of whatever process, is the same request to the payment service.
  */
-export async function addToOutbox(trx: Transaction<OrderSchema>, orderId: string): Promise<void> {
+export async function addToOutbox(trx: Transaction<OrderSchema>, orderId: string, traceParent?: string): Promise<void> {
   await trx
     .insertInto("outbox")
     .values({
@@ -30,6 +32,7 @@ export async function addToOutbox(trx: Transaction<OrderSchema>, orderId: string
       attempts: 0n,
       next_attempt_at_ms: 0n,
       claimed_by: null,
+      trace_parent: traceParent ?? null,
     })
     .execute();
 }
@@ -105,6 +108,7 @@ export class OutboxStore {
         createRequestId: row.create_request_id,
         captureRequestId: row.capture_request_id,
         attempts: Number(row.attempts),
+        traceParent: row.trace_parent ?? undefined,
       }));
     });
   }

@@ -18,6 +18,8 @@ export interface OutboxOptions {
   readonly log: OutboxLog;
   /** Is told of each order whose state has changed, after the commit. */
   readonly onSettled: (orderId: string) => void;
+  /** Does work below the call that placed the order, in traces; all that the outbox does is for some order alone. */
+  readonly inTrace?: <T>(traceParent: string | undefined, work: () => Promise<T>) => Promise<T>;
   readonly backOff?: BackOff;
   /** How many orders are being paid at a time. */
   readonly concurrency?: number;
@@ -153,10 +155,10 @@ export class Outbox {
   }
 
   async #settle(entry: OutboxEntry): Promise<void> {
-    const { store, log, onSettled } = this.#options;
-    const { orderId } = entry;
+    const { store, log, onSettled, inTrace = async (_, work) => await work() } = this.#options;
+    const { orderId, traceParent } = entry;
     try {
-      const { state, paymentId } = await this.#pay(entry);
+      const { state, paymentId } = await inTrace(traceParent, () => this.#pay(entry));
       await store.settle(orderId, { state, paymentId });
       log.info({ orderId, state }, "order settled");
       onSettled(orderId);

@@ -64,6 +64,7 @@ export async function serveOrders(dependencies: OrderDependencies): Promise<Serv
     payments,
     log,
     onSettled: (orderId) => changes.tell(orderId),
+    ...(telemetry === undefined ? {} : { inTrace: telemetry.within }),
   });
   const store = new OrderStore(db);
   const handlers = orderHandlers({
@@ -72,6 +73,7 @@ export async function serveOrders(dependencies: OrderDependencies): Promise<Serv
     onUnavailable: (err) => log.warn({ err }, "the database cannot be used"),
     onPlaced: () => outbox.wake(),
     callerOf: (metadata) => identityOf(metadata).client,
+    traceParentOf: (metadata) => telemetry?.traceParentOf(metadata),
   });
   const credentials = [
     apiKey({ keys: dependencies.apiKeys, audience, ...(apiKeyUses === undefined ? {} : { onUsed: apiKeyUses }) }),

@@ -55,14 +55,14 @@ export class OrderStore {
    *
    * @throws OrderError REQUEST_REUSED when the client used a request id for another request.
    */
-  async place(client: string, requests: readonly OrderRequest[]): Promise<readonly Order[]> {
+  async place(client: string, requests: readonly OrderRequest[], traceParent?: string): Promise<readonly Order[]> {
     return await this.#db.transaction().execute(async (trx) => {
       // Whoever has read the client's newest order finds later ones after it, and none before.
       await inTurn(trx, `orders of ${client}`);
       const placed: Order[] = [];
       for (const request of requests) {
         if (placed.length > 0 && placed.length % ORDERS_PER_TURN === 0) await nextTurn();
-        placed.push(await this.#placeOne(trx, client, request));
+        placed.push(await this.#placeOne(trx, client, { ...request, traceParent }));
       }
       return placed;
     });
@@ -123,7 +123,11 @@ export class OrderStore {
     return row.position;
   }
 
-  async #placeOne(trx: Transaction<OrderSchema>, client: string, request: OrderRequest): Promise<Order> {
+  async #placeOne(
+    trx: Transaction<OrderSchema>,
+    client: string,
+    request: OrderRequest & { readonly traceParent: string | undefined },
+  ): Promise<Order> {
     const { requestId, fingerprint, lines, total } = request;
     const orderId = `ord_${randomBytes(16).toString("hex")}`;
     const createdAtMs = this.#now();
@@ -155,7 +159,7 @@ export class OrderStore {
         })),
       )
       .execute();
-    await addToOutbox(trx, orderId);
+    await addToOutbox(trx, orderId, request.traceParent);
     return { orderId, client, lines, total, state: "PENDING", paymentId: "", createdAtMs };
   }
 }

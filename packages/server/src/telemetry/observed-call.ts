@@ -82,11 +82,15 @@ export class ObservedCall {
       [ATTR_RPC_STATUS_CODE]: nameOf(code),
     };
     const metric = this.#side === "server" ? "rpc.server.call.duration" : "rpc.client.call.duration";
-    this.#observation.instruments.record(metric, (performance.now() - this.#startedMs) / 1000, labels);
+    const tookMs = performance.now() - this.#startedMs;
+    this.#observation.instruments.record(metric, tookMs / 1000, labels);
+    const span = this.#span;
+    if (span === undefined) return;
     const failed = this.#side === "server" ? serverErrors.has(code) : code !== status.OK;
-    this.#span?.setAttributes(failed ? { ...labels, [ATTR_ERROR_TYPE]: nameOf(code) } : labels);
-    if (failed) this.#span?.setStatus({ code: SpanStatusCode.ERROR });
-    this.#span?.end();
+    span.setAttributes(failed ? { ...labels, [ATTR_ERROR_TYPE]: nameOf(code) } : labels);
+    if (failed) span.setStatus({ code: SpanStatusCode.ERROR });
+    // A refusal is sent first and recorded then: the span waits for what is said of the call in the same breath.
+    queueMicrotask(() => span.end(this.#startTimeMs + tookMs));
   }
 }
 

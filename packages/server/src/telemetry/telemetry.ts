@@ -41,7 +41,7 @@ export interface Telemetry extends Instruments {
   /** The `traceparent` (W3C Trace Context) of the call that came with this metadata, to go on from later: it is no secret. */
   traceParentOf(metadata: Metadata): string | undefined;
   /** Does work that belongs to the trace of such a `traceparent`, or to none: calls made in it are below it. */
-  within<T>(traceParent: string | undefined, work: () => T): T;
+  readonly within: <T>(traceParent: string | undefined, work: () => T) => T;
   /** Observes when certificates end. `serve()` does it by itself. */
   observeIdentity(identity: TlsIdentity): void;
   /** Observes when sources of keys, grants and revocations were last read and good, under these names. */
