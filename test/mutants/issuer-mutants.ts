@@ -98,10 +98,19 @@ export const issuerMutants: readonly Mutant[] = [
   {
     id: "issuer-key-signs-at-once",
     opens: "a new key signs before verifiers could fetch it, and its tokens are refused",
-    file: `${src}/key-ring.ts`,
-    search: "const readyMs = monotonicMs() - leadMs;",
-    replace: "const readyMs = monotonicMs();",
+    file: `${src}/replica.ts`,
+    search: "const readyMs = nowMs - leadMs;",
+    replace: "const readyMs = nowMs;",
     tests: [`${src}/key-ring.test.ts`],
+  },
+  {
+    id: "issuer-key-signs-when-some-publish-it",
+    opens: "a key that one of several issuers has withdrawn goes on signing at the others, and its tokens are refused",
+    file: `${src}/key-store.ts`,
+    search: "const isEverywhere = publishers.every((published) => published.has(point));",
+    replace: "const isEverywhere = publishers.some((published) => published.has(point));",
+    tests: ["services/issuer/test/replicas.test.ts"],
+    named: "withdrawn signs nowhere",
   },
   {
     id: "issuer-private-keys-published",

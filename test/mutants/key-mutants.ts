@@ -142,4 +142,13 @@ export const keyMutants: readonly Mutant[] = [
     replace: 'if (records.has("")) throw',
     tests: [`${src}/api-key/records.test.ts`],
   },
+  {
+    id: "api-key-table-through-any-outage",
+    opens: "a key that was revoked is good for as long as the database of keys is down",
+    file: "packages/auth/src/stores/remembered-rows.ts",
+    search: "if (known !== undefined && ageMs <= maxAgeMs) {",
+    replace: "if (known !== undefined && ageMs <= maxAgeMs * 1_000) {",
+    tests: ["packages/auth/src/stores/postgres.test.ts"],
+    named: "through an outage",
+  },
 ];

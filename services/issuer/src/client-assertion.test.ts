@@ -110,6 +110,7 @@ describe("refuses (B20)", () => {
     ["a start in the future", { claims: { nbf: now() + 60 } }],
     ["no jti", { claims: { jti: undefined } }],
     ["a jti that is no text", { claims: { jti: 7 } }],
+    ["a jti with a NUL in it", { claims: { jti: "a\0b" } }],
     ["a jti of 257 characters", { claims: { jti: "j".repeat(257) } }],
     ["another client as its issuer", { claims: { iss: "storefront" } }],
     ["no issuer", { claims: { iss: undefined } }],

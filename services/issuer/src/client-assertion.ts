@@ -19,6 +19,7 @@ export function checkAssertion(claims: { [claim: string]: unknown }, issuer: str
   if (aud !== issuer) throw new errors.InvalidClientAuth("the assertion's audience must be the issuer, as a text");
   if (typeof exp !== "number" || exp > now + MAX_ASSERTION_SECONDS)
     throw new errors.InvalidClientAuth(`the assertion must end within ${MAX_ASSERTION_SECONDS} s`);
-  if (typeof jti !== "string" || jti.length > MAX_ID_LENGTH)
+  // PostgreSQL has no text with a NUL in it.
+  if (typeof jti !== "string" || jti.length > MAX_ID_LENGTH || jti.includes("\0"))
     throw new errors.InvalidClientAuth(`the assertion's jti must be a text of ${MAX_ID_LENGTH} characters at most`);
 }

@@ -20,13 +20,14 @@ test("reads what has to be said, and has defaults for the rest", () => {
     signingJwksFile: "/run/signing.jwks.json",
     keyLeadMs: 60_000,
     revocationsFile: undefined,
-    databaseFile: "/var/issuer.db",
+    database: { file: "/var/issuer.db" },
+    telemetry: { metrics: undefined, otlpEndpoint: undefined },
   });
 });
 
 test.each(Object.keys(environment))("names %s when it is missing", (name) => {
   expect(() => readIssuerConfig({ ...environment, [name]: undefined })).toThrow(
-    new RegExp(`^${name} must .*; it is not set\\.$`, "u"),
+    new RegExp(`^${name} (or ZT_DATABASE_URL )?must .*; it is not set\\.$`, "u"),
   );
 });
 
@@ -54,4 +55,13 @@ test.each(["-1", "1.5", "1e3", "86401", "soon"])("refuses %s for a lead", (value
   expect(() => readIssuerConfig({ ...environment, ZT_SIGNING_KEY_LEAD_SECONDS: value })).toThrow(
     "ZT_SIGNING_KEY_LEAD_SECONDS must be a whole number of seconds, 86400 at most",
   );
+});
+
+test("takes a database of PostgreSQL in the place of the file", () => {
+  const variables = {
+    ZT_DATABASE_FILE: undefined,
+    ZT_DATABASE_URL: "postgres://issuer@postgres.production.internal:5432/issuer",
+    ZT_DATABASE_PASSWORD_FILE: "/run/password",
+  };
+  expect(readIssuerConfig({ ...environment, ...variables }).database).toMatchObject({ database: "issuer" });
 });

@@ -1,4 +1,7 @@
 import {
+  type DatabasePlace,
+  databasePlace,
+  databaseVariables,
   httpsOrigin,
   port,
   readConfig,
@@ -29,11 +32,11 @@ export interface IssuerConfig {
   readonly keyLeadMs: number;
   /** What the operator revokes; nothing unless there is one. */
   readonly revocationsFile: string | undefined;
-  readonly databaseFile: string;
   /** Where those who verify learn at once what is revoked; they poll the list alone unless given. */
   readonly valkey: ValkeyPlace | undefined;
   /** Where metrics and traces go; nowhere unless given. */
   readonly telemetry: TelemetryConfig;
+  readonly database: DatabasePlace;
 }
 
 /** A day: whoever waits longer for a key has mistyped. */
@@ -57,9 +60,9 @@ const schema = z
     ZT_SIGNING_JWKS_FILE: text,
     ZT_SIGNING_KEY_LEAD_SECONDS: leadSeconds.default(DEFAULT_KEY_LEAD_MS / 1000),
     ZT_REVOCATIONS_FILE: text.optional(),
-    ZT_DATABASE_FILE: text,
     ...valkeyVariables,
     ...telemetryVariables,
+    ...databaseVariables,
   })
   .transform(
     (variables, context): IssuerConfig => ({
@@ -72,9 +75,9 @@ const schema = z
       signingJwksFile: variables.ZT_SIGNING_JWKS_FILE,
       keyLeadMs: variables.ZT_SIGNING_KEY_LEAD_SECONDS * 1000,
       revocationsFile: variables.ZT_REVOCATIONS_FILE,
-      databaseFile: variables.ZT_DATABASE_FILE,
       valkey: valkeyPlace(variables, context),
       telemetry: telemetryConfig(variables),
+      database: databasePlace(variables, context),
     }),
   );
 

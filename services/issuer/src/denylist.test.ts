@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { openDatabase } from "@zero-trust/database";
 import type { Kysely } from "kysely";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { databaseOf } from "../test/test-database.ts";
 import { createDenylist } from "./denylist.ts";
 import { type IssuerSchema, migrations } from "./migrations.ts";
 import type { Revocations } from "./revocations.ts";
@@ -20,7 +21,7 @@ let file: Revocations;
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "denylist-"));
-  db = await openDatabase<IssuerSchema>({ file: join(folder, "issuer.db"), migrations });
+  db = await openDatabase<IssuerSchema>({ ...(await databaseOf(folder)), migrations });
   store = new IssuerStore(db);
   nowMs = nowSeconds * 1000;
   file = { tokens: [], clients: [] };

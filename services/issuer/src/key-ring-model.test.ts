@@ -6,9 +6,10 @@ import { openDatabase } from "@zero-trust/database";
 import { createLog } from "@zero-trust/server";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type KeyRing, type KeyRingOptions, keyRing } from "./key-ring.ts";
+import { KeyStore } from "./key-store.ts";
 import { type IssuerSchema, migrations } from "./migrations.ts";
+import { createReplica } from "./replica.ts";
 import type { SigningKey } from "./signing-keys.ts";
-import { IssuerStore } from "./store.ts";
 
 const LEAD_MS = 60_000;
 const REFRESH_MS = 30_000;
@@ -55,7 +56,7 @@ class Play {
   withOneThatIsKnown = 0;
   readonly #random: (below: number) => number;
   readonly #isCareful: boolean;
-  readonly #options: KeyRingOptions;
+  readonly #options: Omit<KeyRingOptions, "replica">;
   #ring!: KeyRing;
   #nowMs = 1_795_000_000_000;
   #monotonicMs = 0;
@@ -66,14 +67,13 @@ class Play {
   readonly #signed = new Set<string>();
   #verifiers: { dueMs: number; keys: ReadonlySet<string> }[] = [];
 
-  constructor(seed: number, isCareful: boolean, store: IssuerStore) {
+  constructor(seed: number, isCareful: boolean, store: KeyStore) {
     this.#random = randomOf(seed);
     this.#isCareful = isCareful;
     this.#options = {
       file: { current: () => this.#file, reload: () => undefined },
       store,
       log: createLog({ name: "issuer", destination: { write: () => true } }),
-      leadMs: LEAD_MS,
       now: () => this.#nowMs,
       monotonicMs: () => this.#monotonicMs,
     };
@@ -81,7 +81,9 @@ class Play {
 
   async start(): Promise<void> {
     for (const key of this.#file) if (!this.#signed.has(known(key))) this.#since.set(known(key), this.#monotonicMs);
-    this.#ring = await keyRing(this.#options);
+    const { store, now, monotonicMs } = this.#options;
+    const replica = createReplica({ store, isAlone: true, leadMs: LEAD_MS, goneMs: 10_000, now, monotonicMs });
+    this.#ring = await keyRing({ ...this.#options, replica });
   }
 
   async run(): Promise<void> {
@@ -170,7 +172,7 @@ test.each([true, false])(
     let withOneThatIsKnown = 0;
     for (let seed = 1; seed <= 20; seed += 1) {
       const db = await openDatabase<IssuerSchema>({ file: join(folder, `${seed}.db`), migrations });
-      const play = new Play(seed, isCareful, new IssuerStore(db));
+      const play = new Play(seed, isCareful, new KeyStore(db));
       await play.run();
       await db.destroy();
       expect({ seed, wrong: play.wrong }).toEqual({ seed, wrong: [] });

@@ -31,7 +31,9 @@ async function restart(): Promise<void> {
   started = await startIssuer({ folder, ca, now: () => nowMs });
 }
 
+/** The key that signs in the round of now. */
 async function signer(): Promise<string | undefined> {
+  await started.refresh();
   return decodeProtectedHeader(tokenIn(await askForToken(started)).token).kid;
 }
 

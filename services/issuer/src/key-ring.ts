@@ -1,8 +1,9 @@
 import type { Log } from "@zero-trust/server";
+import type { KeyStore } from "./key-store.ts";
 import { toSeconds } from "./lifetimes.ts";
 import type { ReloadedFile } from "./reloaded-file.ts";
+import type { OwnKey, Replica } from "./replica.ts";
 import type { SigningKey } from "./signing-keys.ts";
-import type { IssuerStore, PublishedKey } from "./store.ts";
 
 /** How long a key is published before it signs: twice as long as verifiers take to fetch the keys again. */
 export const DEFAULT_KEY_LEAD_MS = 60_000;
@@ -15,31 +16,31 @@ export interface KeyRing {
   /** Those of the file; the same list until the file changes. */
   published(): readonly SigningKey[];
   /**
-   * Of some keys, the newest that verifiers have had the time to fetch; the oldest while there is none.
+   * Of some keys, the newest that verifiers have had the time to fetch from every replica; the oldest while there is none.
    *
    * @throws Error when none of them is published any more
    */
   signing(among: readonly SigningKey[]): SigningKey;
   /** Writes down, before a token is given out, until when (Unix seconds) what a key signed is good. */
   signed(key: SigningKey, exp: number): Promise<void>;
-  /** Writes down since when the keys are published. */
+  /** Writes down which keys are published here, and hears from the other replicas which of them may sign. */
   record(): Promise<void>;
 }
 
 /** What a key ring is made of. */
 export interface KeyRingOptions {
   readonly file: ReloadedFile<readonly SigningKey[]>;
-  readonly store: IssuerStore;
+  readonly store: KeyStore;
+  readonly replica: Replica;
   readonly log: Log;
-  readonly leadMs: number;
   readonly now: () => number;
   /** Milliseconds that go by whatever becomes of the clock: a key's lead is measured with them. */
   readonly monotonicMs: () => number;
 }
 
-/** A key that is published, and since when, in the time that `monotonicMs` tells. */
-interface KnownKey extends PublishedKey {
-  readonly sinceMs: number;
+/** A key that is published here, and whether it may sign. */
+interface KnownKey extends OwnKey {
+  readonly isReady: boolean;
 }
 
 /**
@@ -47,18 +48,20 @@ interface KnownKey extends PublishedKey {
  * anew: nobody could fetch it meanwhile.
  */
 export async function keyRing(options: KeyRingOptions): Promise<KeyRing> {
-  const { file, store, log, leadMs, now, monotonicMs } = options;
-  const before = (await store.publishedKeys()).filter(({ lastTokenExp }) => lastTokenExp > 0);
+  const { file, store, replica, log, now, monotonicMs } = options;
+  const startedMs = monotonicMs();
+  /** By point: another key under the same name is one that nobody has fetched. */
   const known = new Map<string, KnownKey>(
-    before.map((key) => [key.kid, { ...key, sinceMs: Number.NEGATIVE_INFINITY }]),
+    (await store.publishedKeys()).map((key) => [
+      key.point,
+      { ...key, sinceMs: key.lastTokenExp > 0 ? Number.NEGATIVE_INFINITY : startedMs },
+    ]),
   );
   let keys: readonly SigningKey[] = [];
   let oldestFirst: readonly SigningKey[] = [];
 
-  /** Not by its name alone: another key under the same name is one that nobody has fetched. */
   function knownAs(key: SigningKey): KnownKey | undefined {
-    const found = known.get(key.kid);
-    return found?.point === pointOf(key) ? found : undefined;
+    return known.get(pointOf(key));
   }
 
   /** Later than that of every other key, also when the clock was set back meanwhile. */
@@ -71,21 +74,24 @@ export async function keyRing(options: KeyRingOptions): Promise<KeyRing> {
     if (keys === file.current()) return;
     keys = file.current();
     const publishedAtMs = nextPublishedAtMs();
-    const kept = new Set(keys.map((key) => knownAs(key)));
-    for (const each of known.values()) {
-      if (kept.has(each)) continue;
-      const { kid, lastTokenExp } = each;
-      known.delete(kid);
+    const kept = new Set(keys.map(pointOf));
+    for (const { kid, point, lastTokenExp } of known.values()) {
+      if (kept.has(point)) continue;
+      known.delete(point);
       const lastTokenEnds = new Date(lastTokenExp * 1000);
       if (lastTokenExp > toSeconds(now()))
         log.warn({ kid, lastTokenEnds }, "a key was withdrawn while tokens that it signed are good");
     }
     const sinceMs = monotonicMs();
     for (const key of keys) {
-      const { kid } = key;
-      if (!known.has(kid)) known.set(kid, { kid, point: pointOf(key), publishedAtMs, lastTokenExp: 0, sinceMs });
+      const [{ kid }, point] = [key, pointOf(key)];
+      if (!known.has(point)) known.set(point, { kid, point, publishedAtMs, lastTokenExp: 0, sinceMs, isReady: false });
     }
-    const order = (key: SigningKey) => knownAs(key)?.publishedAtMs ?? publishedAtMs;
+    sort();
+  }
+
+  function sort(): void {
+    const order = (key: SigningKey) => knownAs(key)?.publishedAtMs ?? Number.POSITIVE_INFINITY;
     // The sort is stable: keys of one moment stay in the order of the file.
     oldestFirst = keys.toSorted((a, b) => order(a) - order(b) || a.createdAtMs - b.createdAtMs);
   }
@@ -99,9 +105,7 @@ export async function keyRing(options: KeyRingOptions): Promise<KeyRing> {
       take();
       const points = new Set(among.map(pointOf));
       const candidates = oldestFirst.filter((key) => points.has(pointOf(key)));
-      const readyMs = monotonicMs() - leadMs;
-      const isReady = (key: SigningKey) => (knownAs(key)?.sinceMs ?? Number.POSITIVE_INFINITY) <= readyMs;
-      const key = candidates.findLast(isReady) ?? candidates[0];
+      const key = candidates.findLast((each) => knownAs(each)?.isReady) ?? candidates[0];
       if (key === undefined) throw new Error("There is no key to sign with.");
       return key;
     },
@@ -109,12 +113,20 @@ export async function keyRing(options: KeyRingOptions): Promise<KeyRing> {
       const found = knownAs(key);
       if (found === undefined || exp <= found.lastTokenExp) return;
       const lastTokenExp = Math.ceil(exp / LAST_TOKEN_STEP_SECONDS) * LAST_TOKEN_STEP_SECONDS;
-      await store.signedUntil(key.kid, lastTokenExp);
-      if (knownAs(key) === found) known.set(key.kid, { ...found, lastTokenExp });
+      const signed = { ...found, lastTokenExp };
+      await store.signedUntil(signed);
+      if (knownAs(key) === found) known.set(found.point, signed);
     },
     async record() {
       take();
-      await store.publishKeys([...known.values()]);
+      const said = new Map(known);
+      for (const { point, isReady, publishedAtMs, lastTokenExp } of await replica.keepUp([...said.values()])) {
+        const is = known.get(point);
+        // One that was taken out and put in again meanwhile waits anew.
+        if (is === undefined || is.sinceMs !== said.get(point)?.sinceMs) continue;
+        known.set(point, { ...is, isReady, publishedAtMs, lastTokenExp: Math.max(is.lastTokenExp, lastTokenExp) });
+      }
+      sort();
     },
   };
   await ring.record();

@@ -1,7 +1,7 @@
 // The issuer's composition root: read from top to bottom, it is the service; it is closed from bottom to top.
 import { openDatabase } from "@zero-trust/database";
 import { identityFromDirectory } from "@zero-trust/mtls";
-import { identityLog, openValkey, recordLog, runService, startTelemetry } from "@zero-trust/server";
+import { databaseOptions, identityLog, openValkey, recordLog, runService, startTelemetry } from "@zero-trust/server";
 import { readIssuerConfig } from "./config.ts";
 import { listen } from "./listen.ts";
 import {
@@ -32,7 +32,7 @@ await runService("issuer", async (log) => {
   const revocations = revocationsFile(config.revocationsFile, { onError });
 
   const db = opened.adopt(
-    await openDatabase<IssuerSchema>({ file: config.databaseFile, migrations }),
+    await openDatabase<IssuerSchema>({ ...databaseOptions(config.database, { identity, trustDomain }), migrations }),
     async (database) => await database.destroy(),
   );
 

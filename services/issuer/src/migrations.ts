@@ -1,4 +1,4 @@
-import type { Kysely } from "kysely";
+import { type Kysely, sql } from "kysely";
 import type { Migration } from "kysely/migration";
 
 /** The tables of the issuer as the newest migration leaves them; times are Unix seconds unless their name says otherwise. */
@@ -6,8 +6,9 @@ export interface IssuerSchema {
   readonly revoked_tokens: RevokedTokenTable;
   readonly revoked_clients: RevokedClientTable;
   readonly used_assertions: UsedAssertionTable;
-  readonly clients: ClientTable;
-  readonly signing_keys: SigningKeyTable;
+  readonly replicas: ReplicaTable;
+  readonly client_holders: ClientHolderTable;
+  readonly published_keys: PublishedKeyTable;
 }
 
 /** A token that was revoked by its client. */
@@ -30,24 +31,39 @@ export interface UsedAssertionTable {
   readonly expires_at: bigint;
 }
 
-/** The clients file as it was last acted upon; `holder` is the workload that may have tokens, "" for none. */
-export interface ClientTable {
+/** A process that uses the database, or has until it was killed. */
+export interface ReplicaTable {
+  readonly replica: string;
+  /** Another number in each round. */
+  readonly beat: bigint;
+  /** What its clock said then. */
+  readonly clock_ms: bigint;
+  /** The points of the keys that it publishes, in JSON. */
+  readonly keys: string;
+}
+
+/** The clients file as a replica has last acted upon it; `holder` is the workload that may have tokens, "" for none. */
+export interface ClientHolderTable {
+  readonly replica: string;
   readonly client: string;
   readonly holder: string;
 }
 
-/** A key that is published; `last_token_exp` is 0 until it has signed, and no earlier than its last token's end. */
-export interface SigningKeyTable {
-  readonly kid: string;
+/** A key that some replica publishes; `last_token_exp` is 0 until it has signed, and no earlier than its last token's end. */
+export interface PublishedKeyTable {
   /** Tells it from another key of the same name. */
   readonly point: string;
+  readonly kid: string;
   readonly published_at_ms: bigint;
   readonly last_token_exp: bigint;
+  /** 1 while all replicas publish it and have done so for the lead. */
+  readonly is_ready: bigint;
 }
 
 /** Every schema change there ever was; what has been released is never edited. */
 export const migrations: Readonly<Record<string, Migration>> = {
   "0001_revocations": { up: revocations },
+  "0002_replicas": { up: replicas },
 };
 
 async function revocations(db: Kysely<unknown>): Promise<void> {
@@ -83,4 +99,35 @@ async function revocations(db: Kysely<unknown>): Promise<void> {
     .execute();
   for (const table of ["revoked_tokens", "used_assertions"])
     await db.schema.createIndex(`${table}_by_end`).on(table).column("expires_at").execute();
+}
+
+async function replicas(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable("replicas")
+    .addColumn("replica", "text", (column) => column.primaryKey())
+    .addColumn("beat", "bigint", (column) => column.notNull())
+    .addColumn("clock_ms", "bigint", (column) => column.notNull())
+    .addColumn("keys", "text", (column) => column.notNull())
+    .execute();
+  await db.schema
+    .createTable("client_holders")
+    .addColumn("replica", "text", (column) => column.notNull())
+    .addColumn("client", "text", (column) => column.notNull())
+    .addColumn("holder", "text", (column) => column.notNull())
+    .addPrimaryKeyConstraint("client_holders_by_replica", ["replica", "client"])
+    .execute();
+  await db.schema
+    .createTable("published_keys")
+    .addColumn("point", "text", (column) => column.primaryKey())
+    .addColumn("kid", "text", (column) => column.notNull())
+    .addColumn("published_at_ms", "bigint", (column) => column.notNull())
+    .addColumn("last_token_exp", "bigint", (column) => column.notNull())
+    .addColumn("is_ready", "bigint", (column) => column.notNull())
+    .execute();
+  // What the one process knew that there was is what a replica knew that is gone. A key that had signed was ready.
+  await sql`insert into client_holders (replica, client, holder) select '', client, holder from clients`.execute(db);
+  await sql`insert into published_keys (point, kid, published_at_ms, last_token_exp, is_ready)
+    select point, kid, published_at_ms, last_token_exp, case when last_token_exp > 0 then 1 else 0 end
+    from signing_keys`.execute(db);
+  for (const table of ["clients", "signing_keys"]) await db.schema.dropTable(table).execute();
 }

@@ -6,7 +6,7 @@ import type { Caller } from "./caller.ts";
 import { type Clients, isActive } from "./clients.ts";
 import type { KeyRing } from "./key-ring.ts";
 import { REVOCATION_PATH } from "./paths.ts";
-import { asked, createProvider } from "./provider.ts";
+import { asked, createProvider, DatabaseAway } from "./provider.ts";
 import type { ReloadedFile } from "./reloaded-file.ts";
 import { readSignedToken } from "./signed-token.ts";
 import type { SigningKey } from "./signing-keys.ts";
@@ -73,8 +73,7 @@ export function createOAuthEndpoints(options: OAuthEndpointsOptions): OAuthEndpo
       await store.revokeToken(token);
       tokenLog({ endpoint: "revocation", outcome: "revoked", caller, tokenId: token.jti });
     } catch (error) {
-      ctx.status = 503;
-      ctx.body = { error: "temporarily_unavailable", error_description: "try again later" };
+      tryAgain(ctx);
       const { message: cause } = error as Error;
       const failure = { outcome: "failed", error: "temporarily_unavailable", cause } as const;
       tokenLog({ endpoint: "revocation", caller, tokenId: token.jti, ...failure });
@@ -105,8 +104,10 @@ export function createOAuthEndpoints(options: OAuthEndpointsOptions): OAuthEndpo
     });
     provider.on("server_error", (ctx, error) => {
       const endpoint = ctx.path === REVOCATION_PATH ? "revocation" : "token";
-      const cause = error.message;
-      tokenLog({ endpoint, outcome: "failed", caller: callerIn(ctx), ...asked(ctx), error: "server_error", cause });
+      const isAway = error instanceof DatabaseAway;
+      if (isAway) afterwards.set(ctx, () => tryAgain(ctx));
+      const failure = { outcome: "failed", error: isAway ? "temporarily_unavailable" : "server_error" } as const;
+      tokenLog({ endpoint, ...failure, caller: callerIn(ctx), ...asked(ctx), cause: error.message });
     });
     // A caller that hangs up in the middle of its request, for one; Koa would print the stack outside the log.
     const koa: EventEmitter = provider;
@@ -130,4 +131,10 @@ export function createOAuthEndpoints(options: OAuthEndpointsOptions): OAuthEndpo
     }
     void handle(request, response);
   };
+}
+
+/** We could not look or write: what it was about is as it was, and may be good. */
+function tryAgain(ctx: KoaContextWithOIDC): void {
+  ctx.status = 503;
+  ctx.body = { error: "temporarily_unavailable", error_description: "try again later" };
 }

@@ -93,7 +93,7 @@ export function createProvider(options: ProviderOptions): Provider {
           const sign = token.resourceServer?.jwt?.sign;
           const key = own.find(({ kid }) => sign && kid === sign.kid);
           if (key === undefined) throw new Error("A token has no key to be signed with.");
-          await keys.signed(key, Number(payload["exp"]));
+          await fromDatabase(keys.signed(key, Number(payload["exp"])));
         },
       },
     },
@@ -111,8 +111,21 @@ export function createProvider(options: ProviderOptions): Provider {
     isSecretOf(callerIn(Provider.ctx).client, actual, now());
   // Its own way looks first and writes then, so that of two equal assertions at once both would be new.
   provider.ReplayDetection.unique = (client, jti, exp) =>
-    store.claimAssertion({ client, jti, expiresAt: Math.ceil(exp) });
+    fromDatabase(store.claimAssertion({ client, jti, expiresAt: Math.ceil(exp) }));
   return provider;
+}
+
+/** The database could not be asked or written, so that a request is refused that may be a good one. */
+export class DatabaseAway extends Error {
+  override readonly name = "DatabaseAway";
+}
+
+async function fromDatabase<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (cause) {
+    throw new DatabaseAway(cause instanceof Error ? cause.message : "the database cannot be used", { cause });
+  }
 }
 
 /** What was asked for, as the caller put it. */

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Server } from "node:https";
+import { engineOf } from "@zero-trust/database";
 import { mutualTlsHttpsServer, PeerError, type TlsIdentity } from "@zero-trust/mtls";
 import { type Log, recordLog, type Telemetry } from "@zero-trust/server";
 import type { Kysely } from "kysely";
@@ -8,11 +9,13 @@ import type { Clients } from "./clients.ts";
 import { createDenylist } from "./denylist.ts";
 import { publishDenylist } from "./denylist-publisher.ts";
 import { DEFAULT_KEY_LEAD_MS, type KeyRing, keyRing } from "./key-ring.ts";
+import { KeyStore } from "./key-store.ts";
 import { forgettingClock } from "./lifetimes.ts";
 import type { IssuerSchema } from "./migrations.ts";
 import { createOAuthEndpoints } from "./oauth-endpoints.ts";
 import { DENYLIST_PATH, HEALTH_PATH, JWKS_PATH, METADATA_PATH, REVOCATION_PATH, TOKEN_PATH } from "./paths.ts";
 import type { ReloadedFile } from "./reloaded-file.ts";
+import { createReplica } from "./replica.ts";
 import { bodyOf } from "./request-body.ts";
 import type { Revocations } from "./revocations.ts";
 import { runningRequests } from "./running-requests.ts";
@@ -20,7 +23,7 @@ import { serverMetadata } from "./server-metadata.ts";
 import { publicJwks, type SigningKey } from "./signing-keys.ts";
 import { IssuerStore } from "./store.ts";
 import { tokenLog } from "./token-log.ts";
-import { startUpkeep } from "./upkeep.ts";
+import { MAX_MISSED_ROUNDS, startUpkeep } from "./upkeep.ts";
 
 export { type Clients, clientsFile, type RegisteredClient } from "./clients.ts";
 export { DEFAULT_KEY_LEAD_MS } from "./key-ring.ts";
@@ -89,12 +92,20 @@ export async function createIssuer(dependencies: IssuerDependencies): Promise<Is
   const writeToken = tokenLog(log, telemetry);
   const connectionLog = recordLog(log, "connection");
   const store = new IssuerStore(db);
-  const keys = await keyRing({ file: signingKeys, store, log, leadMs: keyLeadMs, now, monotonicMs });
+  const keyStore = new KeyStore(db);
+  const replica = createReplica({
+    store: keyStore,
+    isAlone: engineOf(db) === "sqlite",
+    leadMs: keyLeadMs,
+    goneMs: MAX_MISSED_ROUNDS * refreshMs,
+    now: forgettingClock(now, monotonicMs),
+    monotonicMs,
+  });
+  const keys = await keyRing({ file: signingKeys, store: keyStore, replica, log, now, monotonicMs });
   const files = [clients, signingKeys, revocations];
-  const forgetNow = forgettingClock(now, monotonicMs);
-  const upkeep = await startUpkeep({ files, clients, keys, db, store, log, refreshMs, now, forgetNow });
+  const upkeep = await startUpkeep({ files, clients, keys, replica, db, store, log, refreshMs, now });
   const answerOAuth = createOAuthEndpoints({ issuer, clients, keys, store, log, tokenLog: writeToken, now });
-  const denylist = createDenylist({ store, revocations, now: forgetNow });
+  const denylist = createDenylist({ store, revocations, now: () => replica.now() });
   const publishing =
     publishRevocations && publishDenylist({ denylist, isCurrent: upkeep.isCurrent, publish: publishRevocations, log });
   const mayRun = runningRequests(MAX_RUNNING_REQUESTS);
@@ -223,14 +234,14 @@ export async function createIssuer(dependencies: IssuerDependencies): Promise<Is
   if (telemetry !== undefined) observeKeys(telemetry, keys);
   telemetry?.observeIdentity(identity);
   telemetry?.observe("zt.ready", () => (upkeep.isCurrent() ? 1 : 0));
-  return {
-    server,
-    refresh: upkeep.refresh,
-    async close() {
-      await publishing?.close();
-      await upkeep.close();
-    },
-  };
+
+  async function close(): Promise<void> {
+    await publishing?.close();
+    await upkeep.close();
+    await replica.leave().catch((err: unknown) => log.warn({ err }, "the other replicas wait for this one"));
+  }
+
+  return { server, refresh: upkeep.refresh, close };
 }
 
 function observeKeys(telemetry: Telemetry, keys: KeyRing): void {

@@ -1,20 +1,12 @@
-import { isDatabaseReady } from "@zero-trust/database";
-import { type Kysely, sql, type Transaction } from "kysely";
+import { isDatabaseReady, serializable } from "@zero-trust/database";
+import type { Kysely, Transaction } from "kysely";
+import { type Holders, takeHolders } from "./client-holders.ts";
 import { REVOCATION_MARGIN_SECONDS, TOKEN_LIFETIME_SECONDS } from "./lifetimes.ts";
 import type { IssuerSchema } from "./migrations.ts";
 import type { Revocations } from "./revocations.ts";
 
 /** More do not fit into a list: each takes 71 bytes of its 1 MiB. */
 const MAX_TOKENS_OF_A_CLIENT = 16_000;
-
-/** A key that is published, since when, and until when what it signed is good at most (Unix seconds; 0: it has not signed). */
-export interface PublishedKey {
-  readonly kid: string;
-  /** Tells it from another key of the same name. */
-  readonly point: string;
-  readonly publishedAtMs: number;
-  readonly lastTokenExp: number;
-}
 
 /** What the issuer has to remember; each change is on the disk when it resolves. Times are Unix seconds. */
 export class IssuerStore {
@@ -97,61 +89,14 @@ export class IssuerStore {
    * @param holders - by client, the workload that may have tokens, "" for none
    * @returns the clients whose tokens were revoked
    */
-  async followClients(holders: ReadonlyMap<string, string>, now: number): Promise<readonly string[]> {
-    const all = await this.#db.transaction().execute(async (trx) => {
-      const rows = await trx.selectFrom("clients").selectAll().execute();
-      const before = new Map(rows.map(({ client, holder }) => [client, holder]));
-      const revoked: string[] = [];
-      for (const client of new Set([...before.keys(), ...holders.keys()])) {
-        const [was, is] = [before.get(client), holders.get(client)];
-        if (was === is) continue;
-        // One that is revoked when it is first heard of may have got tokens before the database was lost.
-        if (was !== undefined ? was !== "" : is === "") revoked.push(client);
-        await trx.deleteFrom("clients").where("client", "=", client).execute();
-        if (is !== undefined) await trx.insertInto("clients").values({ client, holder: is }).execute();
-      }
-      for (const client of revoked) await revokeClient(trx, client, now);
-      return revoked;
+  async followClients(replica: string, holders: Holders, now: number): Promise<readonly string[]> {
+    const revoked = await serializable(this.#db, async (trx) => {
+      const clients = await takeHolders(trx, replica, holders);
+      for (const client of clients) await revokeClient(trx, client, now);
+      return clients;
     });
-    this.#revision += 1;
-    return all;
-  }
-
-  async publishedKeys(): Promise<readonly PublishedKey[]> {
-    const rows = await this.#db.selectFrom("signing_keys").selectAll().execute();
-    return rows.map(({ kid, point, published_at_ms, last_token_exp }) => ({
-      kid,
-      point,
-      publishedAtMs: Number(published_at_ms),
-      lastTokenExp: Number(last_token_exp),
-    }));
-  }
-
-  /** Makes these the keys that are published. */
-  async publishKeys(keys: readonly PublishedKey[]): Promise<void> {
-    await this.#db.transaction().execute(async (trx) => {
-      const kids = keys.map(({ kid }) => kid);
-      await trx.deleteFrom("signing_keys").where("kid", "not in", kids).execute();
-      for (const { kid, point, publishedAtMs, lastTokenExp } of keys) {
-        const row = { kid, point, published_at_ms: BigInt(publishedAtMs), last_token_exp: BigInt(lastTokenExp) };
-        await trx
-          .insertInto("signing_keys")
-          .values(row)
-          .onConflict((conflict) =>
-            conflict.column("kid").doUpdateSet(row).where("signing_keys.published_at_ms", "!=", row.published_at_ms),
-          )
-          .execute();
-      }
-    });
-  }
-
-  async signedUntil(kid: string, exp: number): Promise<void> {
-    await this.#db
-      .updateTable("signing_keys")
-      .set({ last_token_exp: BigInt(exp) })
-      .where("kid", "=", kid)
-      .where("last_token_exp", "<", BigInt(exp))
-      .execute();
+    if (revoked.length > 0) this.#revision += 1;
+    return revoked;
   }
 
   /** Deletes what has no effect any more. */
@@ -169,7 +114,8 @@ async function revokeClient(trx: Transaction<IssuerSchema>, client: string, now:
     .onConflict((conflict) =>
       conflict
         .column("client")
-        .doUpdateSet({ issued_until: sql`max(revoked_clients.issued_until, excluded.issued_until)` }),
+        .doUpdateSet((of) => ({ issued_until: of.ref("excluded.issued_until") }))
+        .whereRef("revoked_clients.issued_until", "<", "excluded.issued_until"),
     )
     .execute();
 }

@@ -6,10 +6,11 @@ import type { KeyRing } from "./key-ring.ts";
 import { toSeconds } from "./lifetimes.ts";
 import type { IssuerSchema } from "./migrations.ts";
 import type { ReloadedFile } from "./reloaded-file.ts";
+import type { Replica } from "./replica.ts";
 import type { IssuerStore } from "./store.ts";
 
-/** A database that has not been written for so many rounds hangs. */
-const MAX_MISSED_ROUNDS = 5;
+/** A database that has not been written for so many rounds hangs, and a replica that has not written for so many is gone. */
+export const MAX_MISSED_ROUNDS = 5;
 
 /** What brings files and database together, round after round. */
 export interface Upkeep {
@@ -26,18 +27,17 @@ export interface UpkeepOptions {
   readonly files: readonly Pick<ReloadedFile<unknown>, "reload">[];
   readonly clients: ReloadedFile<Clients>;
   readonly keys: KeyRing;
+  readonly replica: Replica;
   readonly db: Kysely<IssuerSchema>;
   readonly store: IssuerStore;
   readonly log: Log;
   readonly refreshMs: number;
   readonly now: () => number;
-  /** What has ended by this clock is forgotten. */
-  readonly forgetNow: () => number;
 }
 
 /** Starts upkeep after a first round; rejects when that fails, and later tries again until it does not. */
 export async function startUpkeep(options: UpkeepOptions): Promise<Upkeep> {
-  const { files, clients, keys, db, store, log, refreshMs, now, forgetNow } = options;
+  const { files, clients, keys, replica, db, store, log, refreshMs, now } = options;
   const tokenLog = recordLog(log, "token");
   let complaint: string | undefined;
   let writing: Promise<void> | undefined;
@@ -48,7 +48,10 @@ export async function startUpkeep(options: UpkeepOptions): Promise<Upkeep> {
   }
 
   async function write(): Promise<void> {
+    // From the start of the round, so that this one knows no later than the others that it is gone.
+    const startedMs = performance.now();
     await isDatabaseReady(db);
+    await keys.record();
     const nowMs = now();
     const holders = new Map(
       [...clients.current().values()].map((client) => [
@@ -56,11 +59,10 @@ export async function startUpkeep(options: UpkeepOptions): Promise<Upkeep> {
         isActive(client, nowMs) ? client.spiffeId : "",
       ]),
     );
-    for (const client of await store.followClients(holders, toSeconds(nowMs)))
+    for (const client of await store.followClients(replica.id, holders, toSeconds(nowMs)))
       tokenLog.info({ outcome: "revoked", client, before: toSeconds(nowMs) }, "all tokens of a client");
-    await keys.record();
-    await store.forgetExpired(toSeconds(forgetNow()));
-    writtenMs = performance.now();
+    await store.forgetExpired(toSeconds(replica.now()));
+    writtenMs = startedMs;
   }
 
   async function tryToWrite(): Promise<void> {

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import type { Server } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openDatabase } from "@zero-trust/database";
+import { type DatabaseLocation, openDatabase } from "@zero-trust/database";
 import { identityFromMemory, type TlsMaterial } from "@zero-trust/mtls";
 import { createLog } from "@zero-trust/server";
 import { createCa, type LeafOptions, type TestCa } from "@zero-trust/testkit";
@@ -19,6 +19,7 @@ import {
   signingKeysFile,
 } from "../src/service.ts";
 import { type Asking, ask } from "./ask.ts";
+import { databaseOf } from "./test-database.ts";
 
 export const issuer = "https://issuer.production.internal";
 export const trustDomain = "production.internal";
@@ -102,6 +103,8 @@ export interface StartOptions {
   /** A folder that another issuer has left; a new one, which is removed afterwards, unless given. */
   readonly folder?: string;
   readonly ca?: TestCa;
+  /** That of the folder unless given. */
+  readonly database?: DatabaseLocation;
   readonly keys?: readonly Record<string, unknown>[];
   readonly now?: () => number;
   /** Goes with `now` unless given. */
@@ -126,7 +129,7 @@ export async function startIssuer(options: StartOptions = {}): Promise<StartedIs
   }
   const log = createLog({ name: "issuer", destination: { write: (line) => lines.push(line) } });
   const onError = (err: Error) => log.warn({ err }, "the version before stays in force");
-  const db = await openDatabase<IssuerSchema>({ file: join(folder, "issuer.db"), migrations });
+  const db = await openDatabase<IssuerSchema>({ ...(options.database ?? (await databaseOf(folder))), migrations });
   const { server, refresh, close } = await createIssuer({
     log,
     identity: identityFromMemory(await workload("issuer")),
