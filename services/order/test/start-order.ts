@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { bearer, connect, type Presenter } from "@zero-trust/auth/client";
 import { newApiKey } from "@zero-trust/auth/issue";
 import { jwks, tokenRevocations } from "@zero-trust/auth/server";
+import type { DatabaseLocation } from "@zero-trust/database";
 import { httpsAgent, identityFromMemory, mutualTlsChannels, mutualTlsHttpsServer } from "@zero-trust/mtls";
 import { OrderService } from "@zero-trust/proto/order/v1";
 import { type Client, createClient } from "@zero-trust/rpc";
@@ -28,6 +29,8 @@ export interface StartedOrder extends AsyncDisposable {
   readonly apiKey: string;
   /** Tokens that the issuer says are revoked. */
   readonly revoked: { readonly jti: string; readonly exp: number }[];
+  /** Its log, a line each. */
+  readonly log: readonly string[];
   /** A client with a certificate of this workload, and credentials. */
   clientAs(
     workload: string,
@@ -42,7 +45,10 @@ export interface CredentialsOf {
 }
 
 /** Starts it; disposing it leaves nothing behind. */
-export async function startOrder(payments: OutboxOptions["payments"]): Promise<StartedOrder> {
+export async function startOrder(
+  payments: OutboxOptions["payments"],
+  location?: DatabaseLocation,
+): Promise<StartedOrder> {
   await using opened = new AsyncDisposableStack();
   const folder = mkdtempSync(join(tmpdir(), "order-service-"));
   opened.defer(() => rmSync(folder, { recursive: true }));
@@ -74,9 +80,10 @@ export async function startOrder(payments: OutboxOptions["payments"]): Promise<S
   );
   await vi.waitUntil(() => tokenKeys.isReady() && revocations.isReady(), { timeout: 10_000 });
   const apiKey = newApiKey("live");
-  const db = opened.adopt(await openOrders(folder), (it) => it.destroy());
+  const db = opened.adopt(await openOrders(location ?? folder), (it) => it.destroy());
+  const log: string[] = [];
   const serving = await serveOrders({
-    log: createLog({ name: "order", destination: { write: () => undefined } }),
+    log: createLog({ name: "order", destination: { write: (line) => void log.push(line) } }),
     identity,
     host: "127.0.0.1",
     port: 0,
@@ -122,6 +129,7 @@ export async function startOrder(payments: OutboxOptions["payments"]): Promise<S
     serving,
     apiKey: apiKey.key.expose(),
     revoked,
+    log,
     clientAs,
     [Symbol.asyncDispose]: () => disposables.disposeAsync(),
   };

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { bearer, connect, hmac, type Presenter } from "@zero-trust/auth/client";
 import { newApiKey, newSigningKey } from "@zero-trust/auth/issue";
 import { jwks, memoryNonceStore, signingSecret, tokenRevocations } from "@zero-trust/auth/server";
-import { openDatabase } from "@zero-trust/database";
+import { type DatabaseLocation, openDatabase } from "@zero-trust/database";
 import { httpsAgent, identityFromMemory, mutualTlsChannels, mutualTlsHttpsServer } from "@zero-trust/mtls";
 import { PaymentService } from "@zero-trust/proto/payment/v1";
 import { type Client, createClient } from "@zero-trust/rpc";
@@ -46,6 +46,7 @@ export interface CredentialsOf {
 /** Starts it; disposing it leaves nothing behind. */
 export async function startPayment(
   options: Pick<PaymentDependencies, "apiKeyUses" | "decisions"> = {},
+  places: { readonly database?: DatabaseLocation; readonly acquirer?: DatabaseLocation } = {},
 ): Promise<StartedPayment> {
   await using opened = new AsyncDisposableStack();
   const folder = mkdtempSync(join(tmpdir(), "payment-service-"));
@@ -78,10 +79,10 @@ export async function startPayment(
   await vi.waitUntil(() => tokenKeys.isReady() && revocations.isReady(), { timeout: 10_000 });
   const apiKey = newApiKey("live");
   const signing = newSigningKey();
-  const db = opened.adopt(await openDatabase<PaymentSchema>({ file: join(folder, "payment.db"), migrations }), (it) =>
-    it.destroy(),
-  );
-  const acquirer = opened.adopt(await simulatedAcquirer({ file: join(folder, "acquirer.db") }), (it) => it.close());
+  const { database = { file: join(folder, "payment.db") }, acquirer: bank = { file: join(folder, "acquirer.db") } } =
+    places;
+  const db = opened.adopt(await openDatabase<PaymentSchema>({ ...database, migrations }), (it) => it.destroy());
+  const acquirer = opened.adopt(await simulatedAcquirer(bank), (it) => it.close());
   const write = new Set(["write:payments"]);
   const read = new Set(["read:transactions"]);
   const serving = await servePayments({
