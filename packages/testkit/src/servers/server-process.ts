@@ -28,7 +28,7 @@ export class ServerProcess {
   async start(): Promise<void> {
     const [program = "", ...args] = this.#command;
     const identity = this.#uid === undefined ? {} : { uid: this.#uid, gid: this.#uid };
-    const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], detached: true, ...identity });
+    const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], ...identity });
     this.#child = child;
     const kill = () => void child.kill("SIGKILL");
     process.prependOnceListener("exit", kill);
