@@ -100,11 +100,14 @@ export const signatures: Group = {
     },
     {
       id: "H12",
-      attack: "nonce store down, slow, full, read-only",
+      attack: "nonce store down, slow, full, read-only, evicting",
       expected: ["UNAVAILABLE CHECK_UNAVAILABLE"],
-      defences: [],
-      mutants: [],
-      due: "fleet",
+      defences: [
+        "packages/auth/src/stores/valkey-nonces.ts",
+        "packages/auth/src/stores/valkey-connection.ts",
+        "packages/auth/src/attempt.ts",
+      ],
+      mutants: ["nonces-fail-open", "nonces-full-is-new", "valkey-evicts"],
     },
     {
       id: "H13",

@@ -21,6 +21,12 @@ export interface SharedStore {
   resume(): Promise<void>;
 }
 
+/** The Valkey of the fleet. */
+export interface SharedValkey extends SharedStore {
+  /** Says something to it as its operator, who may do everything; rejects with a reply that is an error. */
+  operate(...command: readonly string[]): Promise<void>;
+}
+
 /** Several of payment and order behind one name, with PostgreSQL and Valkey: the same for both drivers. */
 export interface Fleet extends Deployed {
   readonly payments: readonly Replica[];
@@ -31,7 +37,7 @@ export interface Fleet extends Deployed {
   readonly order: Replica;
   readonly issuer: Replica;
   readonly postgres: SharedStore;
-  readonly valkey: SharedStore;
+  readonly valkey: SharedValkey;
   /** What is written down, by the databases and not by way of the services. */
   books(): Promise<Books>;
 }

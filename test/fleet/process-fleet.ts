@@ -122,7 +122,10 @@ export async function startProcessFleet(options: FleetOptions = {}): Promise<Fle
     order: first(allOrders),
     issuer: first(allIssuers),
     postgres: storeOf(postgres, "SIGQUIT"),
-    valkey: storeOf(valkey, "SIGKILL"),
+    valkey: {
+      ...storeOf(valkey, "SIGKILL"),
+      operate: async (...command) => void (await valkey.operate(...command)),
+    },
     // They read the deployment's own folder.
     publish: async () => undefined,
     effects: () => databases.effects(),

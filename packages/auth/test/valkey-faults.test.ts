@@ -124,7 +124,7 @@ describe.runIf(hasValkey)("a request that was served is not served again by a Va
   test("was a replica of another for a while", async () => {
     await using other = await startTestValkey({ settings: { "repl-diskless-sync-delay": "0" } });
     await using valkey = await startTestValkey({
-      settings: { "tls-replication": "yes", masteruser: "operator", masterauth: "operator" },
+      settings: { "tls-replication": "yes", masteruser: "operator", masterauth: "throwaway" },
     });
     const verdicts = await replayedAfter(valkey, async () => {
       // The other has all that this one had but the last, and the mark too.

@@ -31,7 +31,7 @@ export interface TestValkey extends AsyncDisposable {
 }
 
 export const valkeyCa: TestCa = await createCa();
-const operator = "operator";
+const [operator, operatorPassword] = ["operator", "throwaway"];
 const publisher = "issuer";
 
 /** Starts one. Its clients have patience, so that no machine is too slow for what is not about time. */
@@ -45,7 +45,6 @@ export async function startTestValkey(
       ...options,
       tls: await valkeyCa.issue({ spiffeId: valkeyId }),
       settings: {
-        [`user ${operator}`]: `on >${operator} ~* &* +@all`,
         [`user ${publisher}`]: `on >${publisher} ${publisherAcl}`,
         ...options.settings,
       },
@@ -73,7 +72,7 @@ export async function startTestValkey(
       const { host, port } = server;
       const admin = createClient({
         username: operator,
-        password: operator,
+        password: operatorPassword,
         RESP: 2,
         maintNotifications: "disabled",
         socket: { ...socket, host, port, reconnectStrategy: false },

@@ -51,4 +51,8 @@ test.runIf(findValkey() !== undefined)("a Valkey server with a certificate wants
   const socket = connectTls({ ...tls, host: server.host, port: server.port, checkServerIdentity: () => undefined });
   socket.end(`AUTH ${user} ${password}\r\nPING\r\n`);
   expect(await text(socket)).toBe("+OK\r\n+PONG\r\n");
+  // Its operator is let in too, whatever its user may do.
+  expect(await server.operate("SET", "key", "a b\r\nc")).toBe("+OK\r\n");
+  expect(await server.operate("GET", "key")).toBe("$6\r\na b\r\nc\r\n");
+  await expect(server.operate("NONSENSE")).rejects.toThrow(/^NONSENSE: -ERR unknown command/u);
 });

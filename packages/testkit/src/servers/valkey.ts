@@ -1,4 +1,7 @@
 import { spawnSync } from "node:child_process";
+import { connect } from "node:net";
+import { text } from "node:stream/consumers";
+import { connect as connectTls } from "node:tls";
 import { freePort, type ServerTls, serverFolder } from "./server-folder.ts";
 import { ServerProcess } from "./server-process.ts";
 
@@ -19,6 +22,8 @@ export interface ValkeyServer extends AsyncDisposable {
   readonly user: string;
   readonly password: string;
   readonly pid: number;
+  /** Says something to it as its operator, who may do everything; gives the reply as the protocol has it, and throws one that is an error. */
+  operate(...command: readonly string[]): Promise<string>;
   /** Ends it; what it does not keep on a disk, which is everything by default, is gone. */
   stop(signal?: "SIGTERM" | "SIGKILL"): Promise<void>;
   /** Starts it again where it was. */
@@ -30,6 +35,8 @@ export interface ValkeyServer extends AsyncDisposable {
 
 const user = "tests";
 const password = "throwaway";
+/** Another user, whose rights no test takes away. */
+const operator = "operator";
 
 /** The program that is installed here, `valkey-server` or `redis-server`; undefined where there is none. */
 export function findValkey(): string | undefined {
@@ -67,7 +74,11 @@ export async function startValkey(options: ValkeyServerOptions = {}): Promise<Va
           "tls-key-file": folder.write("tls.key", tls.key),
           "tls-ca-cert-file": folder.write("ca.crt", tls.ca),
         };
-  const users = [`user default off`, `user ${user} on >${password} ${acl}`];
+  const users = [
+    `user default off`,
+    `user ${user} on >${password} ${acl}`,
+    `user ${operator} on >${password} ~* &* +@all`,
+  ];
   const all = {
     bind: "127.0.0.1",
     dir: folder.path,
@@ -92,10 +103,29 @@ export async function startValkey(options: ValkeyServerOptions = {}): Promise<Va
     get pid() {
       return server.pid;
     },
+    operate: (...command) => said({ port, tls }, command),
     stop: (signal = "SIGTERM") => server.stop(signal),
     start: () => server.start(),
     pause: () => server.signal("SIGSTOP"),
     resume: () => server.signal("SIGCONT"),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
+}
+
+/** One command on a connection of its own, in the protocol's own words. */
+async function said(
+  { port, tls }: { readonly port: number; readonly tls: ServerTls | undefined },
+  command: readonly string[],
+): Promise<string> {
+  const place = { host: "127.0.0.1", port };
+  // It shows its own certificate, which a server of a test may be asked with.
+  const socket =
+    tls === undefined ? connect(place) : connectTls({ ...tls, ...place, checkServerIdentity: () => undefined });
+  const words = [["AUTH", operator, password], command, ["QUIT"]].map(
+    (parts) => `*${parts.length}\r\n${parts.map((part) => `$${Buffer.byteLength(part)}\r\n${part}\r\n`).join("")}`,
+  );
+  socket.write(words.join(""));
+  const reply = (await text(socket)).replace(/^\+OK\r\n/u, "").replace(/\+OK\r\n$/u, "");
+  if (reply === "" || reply.startsWith("-")) throw new Error(`${command[0]}: ${reply.trim() || "no reply"}`);
+  return reply;
 }
