@@ -1,9 +1,8 @@
-import { createHmac } from "node:crypto";
 import { Metadata } from "@grpc/grpc-js";
 import { expect, test } from "vitest";
-import { newApiKey, newSigningKey } from "../src/issue.ts";
-import { apiKey, type CallFacts, hmac, signingSecret } from "../src/server.ts";
-import { apiKeysIn, type KeyRow, sharedNonces } from "./own-stores.ts";
+import { newApiKey } from "../src/issue.ts";
+import { apiKey, type CallFacts } from "../src/server.ts";
+import { apiKeysIn, type KeyRow } from "./own-stores.ts";
 
 const audience = "https://payment.production.internal";
 const peer = {
@@ -30,31 +29,4 @@ test("a key in a database is good until it is revoked there", async () => {
   const revoked = { verdict: "invalid", cause: "the API key is revoked" };
   expect(await recheck?.(Date.now())).toMatchObject(revoked);
   expect((await verifier.verify(metadata, call())).finding).toMatchObject(revoked);
-});
-
-test("a request that one process has served is refused by the other", async () => {
-  const remembered = new Set<string>();
-  const nonces = sharedNonces({
-    async setOnce(key, seconds) {
-      expect(seconds).toBeGreaterThan(305);
-      return !remembered.has(key) && remembered.add(key).has(key);
-    },
-  });
-  const { id, secret } = newSigningKey();
-  const key = { id, client: "reporting", audience, scopes: new Set<string>(), secret: signingSecret(secret) };
-  const metadata = new Metadata();
-  const [timestamp, nonce] = [String(Math.floor(Date.now() / 1000)), "00112233445566778899aabbccddeeff"];
-  const head = `POST\n${call().path}\n${timestamp}\n${nonce}\n`;
-  metadata.set("x-api-key", id);
-  metadata.set("x-timestamp", timestamp);
-  metadata.set("x-nonce", nonce);
-  metadata.set("x-signature", createHmac("sha256", secret.expose()).update(`${head}message`).digest("hex"));
-
-  const served = async () => {
-    const { signature } = await hmac({ keys: { find: () => key }, nonces, audience }).open(metadata, call());
-    expect(signature?.check(Buffer.from("message"))).toMatchObject({ verdict: "verified" });
-    return await signature?.claim();
-  };
-  expect(await served()).toBeUndefined();
-  expect(await served()).toMatchObject({ cause: "the nonce was used before" });
 });

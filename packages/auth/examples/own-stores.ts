@@ -1,5 +1,5 @@
-/** Stores of your own: API keys in a database, and nonces that all processes of a service remember together. */
-import type { ApiKeySource, NonceStore } from "@zero-trust/auth/server";
+/** A store of your own: API keys in a database. */
+import type { ApiKeySource } from "@zero-trust/auth/server";
 
 /** A key as a database keeps it. */
 export interface KeyRow {
@@ -23,20 +23,5 @@ export function apiKeysIn(database: { keyById(id: string): Promise<KeyRow | unde
       const revoked = revokedAt === null ? {} : { revokedAtMs: revokedAt.getTime() };
       return { ...rest, ...revoked, scopes: new Set(scopes), secrets };
     },
-  };
-}
-
-/** In one step, as `SET key 1 NX EX seconds` of Redis is: whether the key was not there yet. */
-export interface SharedMemory {
-  setOnce(key: string, seconds: number): Promise<boolean>;
-}
-
-export function sharedNonces(memory: SharedMemory): NonceStore {
-  const window = { pastSeconds: 300, futureSeconds: 5 };
-  // A minute more than the window, for processes whose clocks are behind.
-  const seconds = window.pastSeconds + window.futureSeconds + 60;
-  return {
-    window,
-    claim: async ({ hash }) => ((await memory.setOnce(`nonce:${hash}`, seconds)) ? "new" : "replayed"),
   };
 }
