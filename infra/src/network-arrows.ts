@@ -15,7 +15,6 @@ export interface NetworkArrow {
 const servicePort = 50_051;
 const metricsPort = 9_464;
 const services = ["issuer", "payment-service", "order-service"] as const;
-const withNonces = ["payment-service", "order-service"] as const;
 
 /** The connections of the architecture: infra/compose and infra/k8s open these, and no others. */
 export const networkArrows: readonly NetworkArrow[] = [
@@ -25,7 +24,7 @@ export const networkArrows: readonly NetworkArrow[] = [
   { from: "order-service", to: "payment-service", port: servicePort },
   { from: "payment-service", to: "issuer", port: servicePort },
   ...services.map((from) => ({ from, to: "postgres", port: 5_432 }) as const),
-  ...withNonces.map((from) => ({ from, to: "valkey", port: 6_379 }) as const),
+  ...services.map((from) => ({ from, to: "valkey", port: 6_379 }) as const),
   ...services.map((to) => ({ from: "prometheus", to, port: metricsPort }) as const),
 ];
 

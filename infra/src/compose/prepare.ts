@@ -27,10 +27,16 @@ const databases = {
   order: { role: "order-service", databases: ["order"] },
 } as const satisfies Readonly<Record<string, { readonly role: Workload; readonly databases: readonly string[] }>>;
 
-/** What a service does with Valkey: nonces, limits, revocations; all keys of a service begin with its name. */
-const valkeyUsers = { payment: "payment-service", order: "order-service" } as const;
-/** A script reads and writes what it is told; nothing here lists, flushes or configures. */
-const valkeyCommands = "+ping +hello +get +set +del +eval +evalsha +script|load +time";
+/** What a service that verifies calls does to keys besides reading what is revoked; none lists, flushes or configures. */
+const counting =
+  "%R~zt:revoked:* -@all +info +time +eval +evalsha +eval_ro +evalsha_ro +get +set +exists +hgetall +hdel +hincrby +expire";
+
+/** The user of each service in Valkey, and what it may do there (README of packages/auth): nonces and limits, or revoking. */
+const valkeyUsers = {
+  issuer: { user: "issuer", may: "~zt:revoked:* -@all +info +eval +evalsha +set" },
+  payment: { user: "payment-service", may: `~zt:nonce:* ~zt:limit:* ${counting}` },
+  order: { user: "order-service", may: `~zt:limit:* ${counting}` },
+} as const satisfies Readonly<Record<string, { readonly user: Workload; readonly may: string }>>;
 
 /** Who reads what in a container; the folders of everybody else stay those of whoever prepares. */
 const mounted = ["issuer", "payment", "order", "postgres", "valkey"] as const;
@@ -67,14 +73,14 @@ export async function prepareCompose(folder: string): Promise<ComposeDeployment>
   write("postgres/roles.sql", `${roles.join("\n")}\n`);
   write("postgres/superuser-password", newPassword());
 
-  const users = Object.entries(valkeyUsers).map(([service, user]) => {
+  const users = Object.entries(valkeyUsers).map(([service, { user, may }]) => {
     const password = newPassword();
     write(`${service}/valkey-password`, password);
     const sha256 = createHash("sha256").update(password).digest("hex");
-    return `user ${user} on #${sha256} ~zt:* resetchannels ${valkeyCommands}`;
+    return `user ${user} on #${sha256} resetkeys resetchannels ${may}`;
   });
   // Whoever has a certificate may ask whether it lives: what a health check needs, and no more.
-  const all = ["user default off", "user health on nopass resetkeys resetchannels +ping", ...users];
+  const all = ["user default off", "user health on nopass resetkeys resetchannels -@all +ping", ...users];
   write("valkey/users.acl", `${all.join("\n")}\n`);
 
   write("clients/reporting-api-key", deployment.apiKey);

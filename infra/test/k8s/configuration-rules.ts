@@ -3,6 +3,7 @@ import { workloads } from "../../src/names.ts";
 import { networkArrows } from "../../src/network-arrows.ts";
 import { namespace, ofKind, type PodTemplate } from "./manifests.ts";
 import { eachWorkload, environmentOf, type Fleet, type Rule, remove, setVariable, workloadOf } from "./rule.ts";
+import { configReaders, isService, variablesOf } from "./service-variables.ts";
 
 /** What a certificate's Secret has, as cert-manager writes it. */
 const certificateKeys = ["tls.crt", "tls.key", "ca.crt"];
@@ -147,8 +148,30 @@ export const configurationRules: readonly Rule[] = [
       "an address of nobody": (fleet) => setVariable(fleet, "ZT_ISSUER_ADDRESS", "issuers.zero-trust.svc:50051"),
       "a port of nobody": (fleet) => setVariable(fleet, "ZT_ISSUER_ADDRESS", "issuer.zero-trust.svc:443"),
       "somebody else's server": (fleet) =>
-        setVariable(fleet, "ZT_VALKEY_URL", "rediss://issuer@valkey.zero-trust.svc:6379", "issuer"),
+        setVariable(fleet, "ZT_ISSUER_ADDRESS", "payment-service.zero-trust.svc:50051"),
       loopback: (fleet) => setVariable(fleet, "ZT_HOST", "127.0.0.1"),
+    },
+  ),
+  eachWorkload(
+    "every service understands its environment, and has no variable that it does not know",
+    ({ name, container }) => {
+      if (!isService(name)) return [];
+      const known = variablesOf(name);
+      const environment = environmentOf(container);
+      const unknown = Object.keys(environment).filter((variable) => !known.has(variable));
+      let refusal: string | undefined;
+      try {
+        configReaders[name](environment);
+      } catch (error) {
+        refusal = error instanceof Error ? error.message : String(error);
+      }
+      return [refusal !== undefined && `says: ${refusal}`, unknown.length > 0 && `does not know ${unknown.join()}`];
+    },
+    {
+      "a variable that is missing": (fleet) => setVariable(fleet, "ZT_SIGNING_KEYS_FILE", undefined),
+      "a value that is wrong": (fleet) => setVariable(fleet, "ZT_ISSUER_ADDRESS", "issuer"),
+      "a variable that is misspelt": (fleet) => setVariable(fleet, "ZT_API_KEY_USE_FILE", "/tmp/uses.json"),
+      "a variable of another service": (fleet) => setVariable(fleet, "ZT_PAYMENT_ADDRESS", "payment:1", "issuer"),
     },
   ),
 ];
