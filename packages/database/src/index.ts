@@ -3,6 +3,7 @@ export { type DatabaseLocation, type DatabaseOptions, isDatabaseReady, openDatab
 export { DatabaseError, DatabaseUnavailableError } from "./database-error.ts";
 export { type Engine, engineOf } from "./engine.ts";
 export { inTurn } from "./in-turn.ts";
+export { type PlainQueries, plainQueries } from "./plain-queries.ts";
 export type { PostgresOptions } from "./postgres-pool.ts";
 export type { Migrations } from "./schema.ts";
 export { serializable } from "./serializable.ts";

@@ -1,4 +1,5 @@
 export { isOpenToOthers } from "@zero-trust/auth/stores/file";
+export { type ApiKeysPlace, apiKeysPlace, apiKeysVariables, openApiKeys } from "./api-keys.ts";
 export {
   address,
   addresses,

@@ -1,6 +1,9 @@
 import {
+  type ApiKeysPlace,
   address,
   addresses,
+  apiKeysPlace,
+  apiKeysVariables,
   type DatabasePlace,
   databasePlace,
   databaseVariables,
@@ -26,7 +29,7 @@ export interface OrderConfig {
   readonly tlsDirectory: string;
   readonly trustDomain: string;
   readonly grantsFile: string;
-  readonly apiKeysFile: string;
+  readonly apiKeys: ApiKeysPlace;
   /** Where it is noted when each API key was last used; nowhere unless given. */
   readonly apiKeyUsesFile: string | undefined;
   /** Where every decision is appended, besides the log; nowhere unless given. While it cannot be written, no call is let in. */
@@ -55,7 +58,7 @@ const schema = z
     ZT_TLS_DIR: text,
     ZT_TRUST_DOMAIN: trustDomain.default("production.internal"),
     ZT_GRANTS_FILE: text,
-    ZT_API_KEYS_FILE: text,
+    ...apiKeysVariables,
     ZT_API_KEY_USES_FILE: text.optional(),
     ZT_DECISIONS_FILE: text.optional(),
     ...databaseVariables,
@@ -74,7 +77,7 @@ const schema = z
       tlsDirectory: variables.ZT_TLS_DIR,
       trustDomain: variables.ZT_TRUST_DOMAIN,
       grantsFile: variables.ZT_GRANTS_FILE,
-      apiKeysFile: variables.ZT_API_KEYS_FILE,
+      apiKeys: apiKeysPlace(variables, context),
       apiKeyUsesFile: variables.ZT_API_KEY_USES_FILE,
       decisionsFile: variables.ZT_DECISIONS_FILE,
       database: databasePlace(variables, context),

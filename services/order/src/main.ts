@@ -2,12 +2,12 @@
 import { policyOf } from "@zero-trust/auth";
 import { bearer, clientCredentials, connect, hmac } from "@zero-trust/auth/client";
 import { anyRevocations, jwks, tokenRevocations } from "@zero-trust/auth/server";
-import { apiKeyFile, apiKeyUseFile, decisionFile, grantsFile, ownSigningKeyFile } from "@zero-trust/auth/stores/file";
-import { openDatabase } from "@zero-trust/database";
+import { apiKeyUseFile, decisionFile, grantsFile, ownSigningKeyFile } from "@zero-trust/auth/stores/file";
+import { openDatabase, plainQueries } from "@zero-trust/database";
 import { httpsAgent, identityFromDirectory, mutualTlsChannels } from "@zero-trust/mtls";
 import { PaymentService } from "@zero-trust/proto/payment/v1";
 import { createClient, serviceConfig } from "@zero-trust/rpc";
-import { databaseOptions, identityLog, openValkey, runService, startTelemetry } from "@zero-trust/server";
+import { databaseOptions, identityLog, openApiKeys, openValkey, runService, startTelemetry } from "@zero-trust/server";
 import { readOrderConfig } from "./config.ts";
 import { migrations, type OrderSchema } from "./migrations.ts";
 import { serveOrders } from "./service.ts";
@@ -34,7 +34,13 @@ await runService("order", async (log) => {
   const decisions = config.decisionsFile === undefined ? undefined : decisionFile(config.decisionsFile);
   opened.defer(() => decisions?.close());
   const grants = opened.adopt(grantsFile(config.grantsFile, { onError }), (file) => file.close());
-  const apiKeys = opened.adopt(apiKeyFile(config.apiKeysFile, { onError }), (file) => file.close());
+  const db = opened.adopt(
+    await openDatabase<OrderSchema>({ ...databaseOptions(config.database, { identity, trustDomain }), migrations }),
+    async (database) => await database.destroy(),
+  );
+  const apiKeys = opened.adopt(await openApiKeys(config.apiKeys, { pool: plainQueries(db), onError }), (keys) =>
+    keys.close(),
+  );
   const apiKeyUses =
     config.apiKeyUsesFile === undefined ? undefined : apiKeyUseFile(config.apiKeyUsesFile, { onError });
   opened.defer(() => apiKeyUses?.close());
@@ -54,11 +60,6 @@ await runService("order", async (log) => {
   );
   const revocations = valkey === undefined ? revocationList : anyRevocations(revocationList, valkey.revocations());
   telemetry.observeSources({ grants, apiKeys, tokenKeys, revocations });
-
-  const db = opened.adopt(
-    await openDatabase<OrderSchema>({ ...databaseOptions(config.database, { identity, trustDomain }), migrations }),
-    async (database) => await database.destroy(),
-  );
 
   const { signingKeyId: keyId, signingSecretFile } = config;
   const signingKey = opened.adopt(ownSigningKeyFile(signingSecretFile, { keyId, onError }), (file) => file.close());

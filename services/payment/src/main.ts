@@ -1,9 +1,9 @@
 // The payment service's composition root: read from top to bottom, it is the service; it is closed from bottom to top.
 import { anyRevocations, jwks, memoryNonceStore, tokenRevocations } from "@zero-trust/auth/server";
-import { apiKeyFile, apiKeyUseFile, decisionFile, grantsFile, signingKeyFile } from "@zero-trust/auth/stores/file";
-import { openDatabase } from "@zero-trust/database";
+import { apiKeyUseFile, decisionFile, grantsFile, signingKeyFile } from "@zero-trust/auth/stores/file";
+import { openDatabase, plainQueries } from "@zero-trust/database";
 import { httpsAgent, identityFromDirectory } from "@zero-trust/mtls";
-import { databaseOptions, identityLog, openValkey, runService, startTelemetry } from "@zero-trust/server";
+import { databaseOptions, identityLog, openApiKeys, openValkey, runService, startTelemetry } from "@zero-trust/server";
 import { readPaymentConfig } from "./config.ts";
 import { migrations, type PaymentSchema } from "./migrations.ts";
 import { servePayments } from "./service.ts";
@@ -29,7 +29,13 @@ await runService("payment", async (log) => {
   const decisions = config.decisionsFile === undefined ? undefined : decisionFile(config.decisionsFile);
   opened.defer(() => decisions?.close());
   const grants = opened.adopt(grantsFile(config.grantsFile, { onError }), (file) => file.close());
-  const apiKeys = opened.adopt(apiKeyFile(config.apiKeysFile, { onError }), (file) => file.close());
+  const db = opened.adopt(
+    await openDatabase<PaymentSchema>({ ...databaseOptions(config.database, { identity, trustDomain }), migrations }),
+    async (database) => await database.destroy(),
+  );
+  const apiKeys = opened.adopt(await openApiKeys(config.apiKeys, { pool: plainQueries(db), onError }), (keys) =>
+    keys.close(),
+  );
   const signingKeys = opened.adopt(
     signingKeyFile({ path: config.signingKeysFile, keyEncryptionKeyPath: config.keyEncryptionKeyFile, onError }),
     (file) => file.close(),
@@ -55,10 +61,6 @@ await runService("payment", async (log) => {
   const nonces = valkey?.nonces() ?? memoryNonceStore();
   telemetry.observeSources({ grants, apiKeys, signingKeys, tokenKeys, revocations });
 
-  const db = opened.adopt(
-    await openDatabase<PaymentSchema>({ ...databaseOptions(config.database, { identity, trustDomain }), migrations }),
-    async (database) => await database.destroy(),
-  );
   const acquirer = opened.adopt(
     await simulatedAcquirer(databaseOptions(config.acquirer, { identity, trustDomain })),
     async (simulator) => await simulator.close(),
