@@ -107,7 +107,7 @@ test("a server that writes nothing is not ready, and is not opened", async () =>
 
 test("a statement that takes too long is ended, and so is waiting for a lock", async () => {
   const postgres = await emptyDatabase(server);
-  const db = await open({ ...postgres, statementTimeoutMs: 300, lockTimeoutMs: 100 });
+  const db = await open({ ...postgres, statementTimeoutMs: 1_500, lockTimeoutMs: 300 });
   await expect(sql`select pg_sleep(10)`.execute(db)).rejects.toThrow("statement timeout");
   await db.transaction().execute(async (transaction) => {
     await sql`lock table amounts`.execute(transaction);
@@ -163,7 +163,7 @@ test("a server that crashes in the middle of a transaction loses nothing that wa
 test("a server that stops without a word is given up in time, also by who closes, and answers when it is back", async () => {
   await using silent = await startPostgres();
   // A paused server still has its sessions; this one is as if behind a network that went.
-  const postgres = { ...reach(silent), statementTimeoutMs: 200, connectTimeoutMs: 300 };
+  const postgres = { ...reach(silent), statementTimeoutMs: 1_000, connectTimeoutMs: 1_000 };
   const network = await relay(silent);
   const db = await open({ ...postgres, port: network.port });
   expect(await amounts(db)).toEqual([]);
@@ -172,7 +172,7 @@ test("a server that stops without a word is given up in time, also by who closes
   await expect(amounts(db)).rejects.toThrow("does not answer");
   await expect(amounts(db)).rejects.toThrow("cannot be reached");
   await expect(isDatabaseReady(db)).rejects.toThrow("cannot be reached");
-  expect(Date.now() - asked).toBeLessThan(5_000);
+  expect(Date.now() - asked).toBeLessThan(15_000);
   network.swallow(false);
   expect(await amounts(db)).toEqual([]);
   network.swallow(true);
@@ -180,9 +180,9 @@ test("a server that stops without a word is given up in time, also by who closes
 });
 
 test("a transaction in which something is always moving is not given up", async () => {
-  const db = await open({ ...(await emptyDatabase(server)), statementTimeoutMs: 200 });
+  const db = await open({ ...(await emptyDatabase(server)), statementTimeoutMs: 1_000 });
   await db.transaction().execute(async (transaction) => {
-    for (let step = 0; step < 10; step += 1) await sql`select pg_sleep(0.15)`.execute(transaction);
+    for (let step = 0; step < 6; step += 1) await sql`select pg_sleep(0.5)`.execute(transaction);
   });
   expect(await amounts(db)).toEqual([]);
 });

@@ -7,7 +7,7 @@ import {
   OrderService,
   OrderState,
 } from "@zero-trust/proto/order/v1";
-import { addService, type Client, createClient, type FailedCall } from "@zero-trust/rpc";
+import { addService, type Client, createClient, encodePageToken, type FailedCall } from "@zero-trust/rpc";
 import type { Kysely } from "kysely";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Databases, startDatabases } from "../test/databases.ts";
@@ -237,6 +237,9 @@ describe.each<Engine>(["sqlite", "postgres"])("on %s", (engine) => {
     const refused = { code: status.INVALID_ARGUMENT };
     await expect(client.listOrders({ pageToken: flipped }, as("storefront"))).rejects.toMatchObject(refused);
     await expect(client.listOrders({ pageToken: nextPageToken }, as("partner"))).rejects.toMatchObject(refused);
+    // Made with the right sum, of what no database of text can read.
+    const made = encodePageToken({ list: "order.v1.OrderService/ListOrders", after: "ord_\0" });
+    await expect(client.listOrders({ pageToken: made }, as("storefront"))).rejects.toMatchObject(refused);
   });
 
   test.each(["PAID", "DECLINED"] as const)("watches an order until it is %s", async (state) => {

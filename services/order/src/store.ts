@@ -113,6 +113,8 @@ export class OrderStore {
 
   async #positionOf(client: string, orderId: string): Promise<bigint> {
     if (orderId === "") return 0n;
+    // The caller's words; a text that is no id may be none that the database can read either.
+    if (!/^ord_[0-9a-f]{32}$/u.test(orderId)) throw new OrderError("PAGE_UNKNOWN");
     const row = await this.#db
       .selectFrom("orders")
       .select("position")

@@ -1,7 +1,7 @@
 import { Channel, credentials, Metadata, Server, ServerCredentials, status } from "@grpc/grpc-js";
 import { type Engine, openDatabase } from "@zero-trust/database";
 import { Difference, LedgerAccount, PaymentService, PaymentState } from "@zero-trust/proto/payment/v1";
-import { addService, type Client, createClient } from "@zero-trust/rpc";
+import { addService, type Client, createClient, encodePageToken } from "@zero-trust/rpc";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Databases, startDatabases } from "../test/databases.ts";
 import { type Acquirer, AcquirerUnavailableError } from "./acquirer.ts";
@@ -186,9 +186,23 @@ describe.each<Engine>(["sqlite", "postgres"])("on %s", (engine) => {
     for (const minorUnits of [1n, 2n]) await captured(minorUnits);
     const { nextPageToken } = await client.listTransactions({ pageSize: 1 }, as("reporting"));
     const flipped = nextPageToken.startsWith("A") ? `B${nextPageToken.slice(1)}` : `A${nextPageToken.slice(1)}`;
-    await expect(client.listTransactions({ pageToken: flipped }, as("reporting"))).rejects.toMatchObject({
+    // Made with the right sum, of what no database of text can read.
+    const made = encodePageToken({ list: "payment.v1.PaymentService/ListTransactions", after: "txn_\0" });
+    for (const pageToken of [flipped, made]) {
+      await expect(client.listTransactions({ pageToken }, as("reporting"))).rejects.toMatchObject({
+        code: status.INVALID_ARGUMENT,
+      });
+    }
+  });
+
+  test.each(["\0", "line\nbreak", ""])("refuses the reference %j, and keeps any other text", async (reference) => {
+    const amount = { currencyCode: "EUR", minorUnits: 1n };
+    const asked = { requestId: requestId(), client: "storefront", amount };
+    await expect(client.createPayment({ ...asked, reference }, as("order-service"))).rejects.toMatchObject({
       code: status.INVALID_ARGUMENT,
     });
+    const { payment } = await client.createPayment({ ...asked, reference: "№ 7 – Grüße 🎁" }, as("order-service"));
+    expect(payment?.reference).toBe("№ 7 – Grüße 🎁");
   });
 
   test("reconciles: answers the lines that differ and keeps silent about the others", async () => {

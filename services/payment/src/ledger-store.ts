@@ -71,6 +71,8 @@ export class LedgerStore {
 
   async #positionOf(transactionId: string): Promise<bigint> {
     if (transactionId === "") return 0n;
+    // The caller's words; a text that is no id may be none that the database can read either.
+    if (!/^txn_[0-9a-f]{32}$/u.test(transactionId)) throw new PaymentError("PAGE_UNKNOWN");
     const row = await this.#db
       .selectFrom("transactions")
       .select("position")
