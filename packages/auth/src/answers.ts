@@ -2,6 +2,7 @@ import { isThenable } from "./call-budget.ts";
 import { clientId } from "./client-id.ts";
 import type { Finding, Grant } from "./decision.ts";
 import { Reason } from "./gen/zerotrust/auth/v1/policy_pb.ts";
+import { maxWaitMs } from "./limits/limit-store.ts";
 import type { PendingSignature, Recheck, Verification } from "./verifier.ts";
 
 // What verifiers and grants answer is read here and nowhere else. It is parsed, not trusted: types hold at compile time, and a
@@ -57,8 +58,9 @@ export function findingIn(answer: unknown): Finding {
     case "pending":
       return { verdict };
     case "unavailable":
-    case "limited":
       return { verdict, cause };
+    case "limited":
+      return { verdict, cause, ...waitIn(answer["retryAfterMs"]) };
     default:
       return unavailable("a verifier answered with an unknown verdict");
   }
@@ -104,6 +106,11 @@ export function grantIn(grants: unknown, spiffeId: string): Grant | undefined {
   const { client, scopes } = grant;
   if (!isClient(client) || !(scopes instanceof Set)) throw new Error("the peer's grant lacks its client or its scopes");
   return { client, scopes };
+}
+
+/** How long to wait, where that is a time to wait. */
+function waitIn(retryAfterMs: unknown): { readonly retryAfterMs?: number } {
+  return typeof retryAfterMs === "number" && retryAfterMs >= 0 && retryAfterMs <= maxWaitMs ? { retryAfterMs } : {};
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -6,6 +6,7 @@ import { Attempt } from "./attempt.ts";
 import type { DecisionEvent } from "./decision-event.ts";
 import type { Guard } from "./gate.ts";
 import { Credential, Reason } from "./gen/zerotrust/auth/v1/policy_pb.ts";
+import { Limiter } from "./limits/limiter.ts";
 import { OpenCalls } from "./open-calls.ts";
 import { reasonOf } from "./refusal.ts";
 import type { MetadataVerifier, PendingSignature, SignatureVerifier, Verification } from "./verifier.ts";
@@ -43,7 +44,14 @@ function begin(credential: Credential, verifier: unknown, changes: Partial<Guard
     ...changes,
   };
   const open = new OpenCalls(Date.now, () => grants);
-  const guard = { options, open, hiddenKeys: [], timeoutMs: 1_000, isShadow: false };
+  const guard = {
+    options,
+    limiter: new Limiter(options.limits),
+    open,
+    hiddenKeys: [],
+    timeoutMs: 1_000,
+    isShadow: false,
+  };
   const rules = [{ credentials: [credential], scopes: ["read:test"] }];
   const policy = { path: "/a.A/A", requestStream: false, hasSideEffects: true, rules };
   const { call } = new Attempt(guard, { path: policy.path, policy, decode: undefined }, wire);

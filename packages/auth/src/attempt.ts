@@ -4,14 +4,15 @@ import { causeOf, claimIn, findingIn, grantIn, unavailable } from "./answers.ts"
 import { CallBudget } from "./call-budget.ts";
 import { CallRecord, type Recorded } from "./call-record.ts";
 import { readClock } from "./clock.ts";
-import { decide, type Finding, rulesFor } from "./decision.ts";
+import { decide, type Finding, limited, type Refused, rulesFor } from "./decision.ts";
 import { EndableCall } from "./endable-call.ts";
 import { Gate, type Guard } from "./gate.ts";
 import { Credential, Reason } from "./gen/zerotrust/auth/v1/policy_pb.ts";
 import { setIdentity } from "./identity.ts";
+import type { Against } from "./limits/limiter.ts";
 import type { MethodPolicy, Rule } from "./policy.ts";
-import { verifyPresented } from "./presented-credentials.ts";
-import type { CallFacts, PendingSignature, Recheck } from "./verifier.ts";
+import { presentedOf, verifyPresented } from "./presented-credentials.ts";
+import type { CallFacts, PendingSignature, Recheck, Verifier } from "./verifier.ts";
 
 /** The method that is called. */
 export interface CalledMethod {
@@ -74,7 +75,7 @@ export class Attempt {
     try {
       const nowMs = readClock(this.#now);
       const peer = this.#identifyPeer(nowMs);
-      if (peer === undefined) return;
+      if (peer === undefined || (await this.#isLimited(() => this.#guard.limiter.takeOfPeer(peer.spiffeId)))) return;
       const grant = grantIn(this.#guard.options.grants.current(), peer.spiffeId);
       this.#record.client = grant?.client;
       const { path, policy } = this.#method;
@@ -92,7 +93,12 @@ export class Attempt {
       if (grant !== undefined && named.has(Credential.MTLS)) {
         this.#find(Credential.MTLS, { verdict: "verified", ...grant });
       }
-      await this.#verifyCredentials(metadata, { path, peer, nowMs, named });
+      const call = { path, peer, nowMs, named };
+      const presented = presentedOf(this.#guard.options.credentials, metadata, call);
+      // Before any is looked at, so that the answer is the same for a good one and a wrong one.
+      const mayFail = () => this.#guard.limiter.takeOfFailures(peer.spiffeId, 0);
+      if (presented.length > 0 && (await this.#isLimited(mayFail))) return;
+      await this.#verifyCredentials(presented, metadata, call);
       await this.#conclude();
     } catch (error) {
       this.#gate.failed(error);
@@ -121,7 +127,10 @@ export class Attempt {
       }
       const nowMs = readClock(this.#now);
       this.#find(Credential.HMAC, findingIn(signature.check(message)));
-      if (decide(this.#rules, this.#findings).outcome === "allowed") {
+      const decision = decide(this.#rules, this.#findings);
+      if (decision.outcome === "allowed") {
+        // Asked before, so that a flood does not fill the store of nonces; taken after, so that a replay costs its client nothing.
+        if ((await this.#isClientLimited(decision.client, 0)) || !this.#isJudged) return;
         // Last, so that only a call that is let in uses up its nonce.
         const spent = await this.#wait(() => signature.claim(nowMs))
           .then(claimIn)
@@ -161,9 +170,8 @@ export class Attempt {
     return this.#record.peer;
   }
 
-  async #verifyCredentials(metadata: Metadata, call: CallFacts): Promise<void> {
-    const { credentials } = this.#guard.options;
-    for (const presented of await verifyPresented(credentials, metadata, call, this.#wait)) {
+  async #verifyCredentials(verifiers: readonly Verifier[], metadata: Metadata, call: CallFacts): Promise<void> {
+    for (const presented of await verifyPresented(verifiers, metadata, call, this.#wait)) {
       const { credential, finding, id, recheck, signature } = presented;
       this.#find(credential, finding);
       if (id !== undefined) this.#record.addId(id);
@@ -179,12 +187,12 @@ export class Attempt {
 
   /** Decides by what was found, unless the call ended while it was being found. */
   async #conclude(): Promise<void> {
-    if (this.#gate.standing !== "judged") return;
+    if (!this.#isJudged) return;
     const decision = decide(this.#rules, this.#findings);
     if (decision.outcome === "refused") {
-      this.#gate.refuse(decision.reason, decision.cause);
+      await this.#refuse(decision);
     } else if (decision.outcome === "allowed") {
-      await this.#allow(decision.rule, decision.client);
+      if (!(await this.#isClientLimited(decision.client, 1))) await this.#allow(decision.rule, decision.client);
     } else if (this.#signature === undefined) {
       throw new Error("a signature was never checked");
     } else {
@@ -193,10 +201,34 @@ export class Attempt {
     }
   }
 
+  /** Each word of "wrong" is taken from what the workload has: who has no more of them is not told. */
+  async #refuse({ reason, cause, retryAfterMs }: Refused): Promise<void> {
+    const spiffeId = this.#record.peer?.spiffeId;
+    if (reason === Reason.CREDENTIAL_INVALID && spiffeId !== undefined) {
+      if (await this.#isLimited(() => this.#guard.limiter.takeOfFailures(spiffeId), cause)) return;
+    }
+    this.#gate.refuse(reason, cause, retryAfterMs);
+  }
+
+  async #isClientLimited(client: string, cost: 0 | 1): Promise<boolean> {
+    if (this.#method.policy?.isProbe === true) return false;
+    this.#record.client = client;
+    return await this.#isLimited(() => this.#guard.limiter.takeOfClient(client, cost));
+  }
+
+  /** Refuses the call if its caller has had what it may; rejects where that cannot be asked. */
+  async #isLimited(ask: () => Against | PromiseLike<Against>, besides?: string): Promise<boolean> {
+    const against = await this.#wait(ask);
+    if (against === undefined) return false;
+    const { reason, cause, retryAfterMs } = limited(against);
+    this.#gate.refuse(reason, besides === undefined ? cause : `${cause}; ${besides}`, retryAfterMs);
+    return true;
+  }
+
   async #allow(rule: Rule, client: string): Promise<void> {
     const { peer } = this.#record;
     const metadata = this.#metadata;
-    if (peer === undefined || metadata === undefined) return;
+    if (peer === undefined || metadata === undefined || !this.#isJudged) return;
     this.#record.client = client;
     const recorded: Recorded = { outcome: "allowed", rule };
     try {
@@ -207,7 +239,7 @@ export class Attempt {
         return;
       }
     }
-    if (this.#gate.standing !== "judged") return;
+    if (!this.#isJudged) return;
     this.#record.count(recorded);
     const { options, hiddenKeys, isShadow } = this.#guard;
     if (!isShadow) for (const key of hiddenKeys) metadata.remove(key);
@@ -221,6 +253,11 @@ export class Attempt {
       rechecks: this.#rechecks,
       judgedAtMs: this.#judgedAtMs,
     });
+  }
+
+  /** False once the call has ended while somebody was being asked about it. */
+  get #isJudged(): boolean {
+    return this.#gate.standing === "judged";
   }
 
   #needsLog(): boolean {

@@ -8,7 +8,8 @@ export type Finding =
   | { readonly verdict: "pending" }
   | { readonly verdict: "invalid"; readonly reason: Reason; readonly cause: string }
   | { readonly verdict: "unavailable"; readonly cause: string }
-  | { readonly verdict: "limited"; readonly cause: string };
+  /** It asked for too much; in `retryAfterMs` it may ask again, where that is known. */
+  | { readonly verdict: "limited"; readonly cause: string; readonly retryAfterMs?: number };
 
 /** A finding for each presented credential that some remaining rule names. */
 export type Findings = ReadonlyMap<Credential, Finding>;
@@ -18,7 +19,10 @@ export type Decision =
   | { readonly outcome: "allowed"; readonly client: string; readonly rule: Rule }
   /** Everything but a signature is there; decide again when it has been checked. */
   | { readonly outcome: "pending" }
-  | { readonly outcome: "refused"; readonly reason: Reason; readonly cause: string };
+  | { readonly outcome: "refused"; readonly reason: Reason; readonly cause: string; readonly retryAfterMs?: number };
+
+/** A decision to refuse. */
+export type Refused = Extract<Decision, { outcome: "refused" }>;
 
 /** What the grants file gives to one SPIFFE ID. */
 export interface Grant {
@@ -49,7 +53,7 @@ export function decide(rules: readonly Rule[], findings: Findings): Decision {
   const found = [...findings.values()];
   for (const finding of found) {
     if (finding.verdict === "invalid") return refused(finding.reason, finding.cause);
-    if (finding.verdict === "limited") return refused(Reason.RATE_LIMITED, finding.cause);
+    if (finding.verdict === "limited") return limited(finding);
   }
   const pending = found.some((finding) => finding.verdict === "pending");
   const tried = rules.map((rule) => tryRule(rule, findings));
@@ -80,7 +84,15 @@ function allowed(rule: Rule, client: string): Decision {
   return { outcome: "allowed", client, rule };
 }
 
-function refused(reason: Reason, cause: string): Decision {
+/** What a call gets whose caller has had what it may. */
+export function limited({ cause, retryAfterMs }: Extract<Finding, { verdict: "limited" }>): Refused {
+  return {
+    ...refused(Reason.RATE_LIMITED, cause),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  };
+}
+
+function refused(reason: Reason, cause: string): Refused {
   return { outcome: "refused", reason, cause };
 }
 

@@ -5,6 +5,7 @@ import { timeOfRecord } from "./clock.ts";
 import type { EndableCall } from "./endable-call.ts";
 import { Reason } from "./gen/zerotrust/auth/v1/policy_pb.ts";
 import type { GuardOptions } from "./guard-options.ts";
+import type { Limiter } from "./limits/limiter.ts";
 import type { OpenCalls } from "./open-calls.ts";
 import { refusal } from "./refusal.ts";
 import { type Admission, RunningCall } from "./running-call.ts";
@@ -12,6 +13,7 @@ import { type Admission, RunningCall } from "./running-call.ts";
 /** What all the calls of one `protect()` share. */
 export interface Guard {
   readonly options: GuardOptions;
+  readonly limiter: Limiter;
   readonly open: OpenCalls;
   /** The metadata that no handler gets to see. */
   readonly hiddenKeys: readonly string[];
@@ -69,8 +71,10 @@ export class Gate {
     this.#handOn();
   }
 
-  refuse(reason: Reason, cause: string): void {
-    this.#turnAway(refusal(reason, this.#nowMs()), { reason, cause });
+  /** In `retryAfterMs` it is worth trying again, where that is known. */
+  refuse(reason: Reason, cause: string, retryAfterMs?: number): void {
+    const wait = retryAfterMs === undefined ? {} : { retryAfterMs };
+    this.#turnAway(refusal(reason, this.#nowMs(), wait), { reason, cause });
   }
 
   /**

@@ -1,5 +1,6 @@
 import type { DecisionEvent, DecisionMeasure } from "./decision-event.ts";
 import type { GrantSource } from "./grants.ts";
+import type { LimitsOptions } from "./limits/limiter.ts";
 import type { unsafeShadowMode } from "./shadow-mode.ts";
 import type { Verifier } from "./verifier.ts";
 
@@ -29,6 +30,8 @@ export interface GuardOptions {
    * until the caller has sent its message is not counted. @defaultValue 500
    */
   readonly decisionTimeoutMs?: number;
+  /** How many calls a workload and a client may make, and how many wrong credentials a workload may show. */
+  readonly limits?: LimitsOptions;
   /** Milliseconds since 1970. @defaultValue `Date.now` */
   readonly now?: () => number;
   /**

@@ -10,4 +10,4 @@ export {
   type Rule,
   type ServicePolicy,
 } from "./policy.ts";
-export { errorDomain, reasonOf, serverTimeOf, wasLetIn } from "./refusal.ts";
+export { errorDomain, reasonOf, retryAfterMsOf, serverTimeOf, wasLetIn } from "./refusal.ts";

@@ -18,6 +18,11 @@ export interface MethodPolicy {
   /** False only where the method says so: `option idempotency_level = NO_SIDE_EFFECTS`. */
   readonly hasSideEffects: boolean;
   readonly rules: readonly Rule[];
+  /**
+   * Its calls are not counted against their client, for what is asked to see whether a server is well: an answer must not depend on
+   * where limits are counted. They are counted against the workload all the same.
+   */
+  readonly isProbe?: true;
 }
 
 /** The policies of all methods of one service. */

@@ -9,19 +9,25 @@ export interface Presented extends OpenVerification {
   readonly credential: Credential;
 }
 
+/** The verifiers of the credentials that a call presents and that a remaining rule names: those that are looked at. */
+export function presentedOf(
+  verifiers: readonly Verifier[],
+  metadata: Metadata,
+  { named }: Pick<CallFacts, "named">,
+): readonly Verifier[] {
+  return verifiers.filter((verifier) => named.has(verifier.credential) && verifier.isPresented(metadata, named));
+}
+
 /**
- * Step 3: has every presented credential verified that a remaining rule names, once, and all at the same time. What a verifier
- * throws, or does not say in time, is "could not check": never in, never "wrong".
+ * Step 3: has every presented credential verified, once, and all at the same time. What a verifier throws, or does not say in
+ * time, is "could not check": never in, never "wrong".
  */
 export function verifyPresented(
-  verifiers: readonly Verifier[],
+  presented: readonly Verifier[],
   metadata: Metadata,
   call: CallFacts,
   wait: CallBudget["wait"],
 ): Promise<readonly Presented[]> {
-  const presented = verifiers.filter(
-    (verifier) => call.named.has(verifier.credential) && verifier.isPresented(metadata, call.named),
-  );
   return Promise.all(
     presented.map(async (verifier) => ({
       credential: verifier.credential,

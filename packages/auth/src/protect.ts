@@ -3,6 +3,7 @@ import { Attempt } from "./attempt.ts";
 import type { Guard } from "./gate.ts";
 import { Credential } from "./gen/zerotrust/auth/v1/policy_pb.ts";
 import type { GuardOptions } from "./guard-options.ts";
+import { Limiter } from "./limits/limiter.ts";
 import { OpenCalls } from "./open-calls.ts";
 import { checkPolicy, type MethodPolicy, PolicyError, type ServicePolicy } from "./policy.ts";
 import { unsafeShadowMode } from "./shadow-mode.ts";
@@ -22,7 +23,7 @@ export interface ProtectOptions extends GuardOptions {
  *
  * @param options - trust domain, policies, grants, verifiers and the decision log
  * @throws PolicyError for a policy that nobody or anybody could meet, naming the method
- * @throws RangeError for a `decisionTimeoutMs` that is no such time
+ * @throws RangeError for a `decisionTimeoutMs` that is no such time, and for a limit that is none
  * @example
  * ```ts
  * import { Server, type ServiceDefinition } from "@grpc/grpc-js";
@@ -46,6 +47,7 @@ export function protect(options: ProtectOptions): ServerInterceptor {
   }
   const guard: Guard = {
     options,
+    limiter: new Limiter(options.limits),
     open: new OpenCalls(now, () => grants.current()),
     hiddenKeys: [...claimedIdentities, ...options.credentials.flatMap((verifier) => verifier.metadataKeys)],
     timeoutMs: decisionTimeoutMs,

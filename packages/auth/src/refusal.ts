@@ -1,5 +1,5 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { anyPack, anyUnpack, durationFromMs } from "@bufbuild/protobuf/wkt";
+import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { anyPack, anyUnpack, durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import { Metadata, type StatusObject, status } from "@grpc/grpc-js";
 import { ErrorInfoSchema, RetryInfoSchema } from "./gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "./gen/google/rpc/status_pb.ts";
@@ -8,8 +8,8 @@ import { Reason } from "./gen/zerotrust/auth/v1/policy_pb.ts";
 /** The domain of our `google.rpc.ErrorInfo`. */
 export const errorDomain = "auth.zerotrust";
 
-/** When to try again what could not be checked: long enough for a restart, short enough for a person. */
-const retryAfterMs = 1_000;
+/** When to try again where nobody knows better: long enough for a restart, short enough for a person. */
+const usualWaitMs = 1_000;
 
 /** All that a caller is ever told. The sentences are fixed: the cause goes to the decision log alone. */
 const answers: Readonly<Record<string, { readonly code: status; readonly sentence: string }>> = {
@@ -36,12 +36,13 @@ export function reasonName(reason: Reason): string {
  *
  * @param reason - why the call is refused
  * @param nowMs - the server's time in milliseconds since 1970, told where the caller's clock may be the cause
- * @param options - `ended`: the call had been let in, so its handler may have acted, and sending it again is not safe
+ * @param options - `ended`: the call had been let in, so its handler may have acted, and sending it again is not safe;
+ *   `retryAfterMs`: when it is worth trying again, where that is known
  */
 export function refusal(
   reason: Reason,
   nowMs: number,
-  { ended = false }: { readonly ended?: boolean } = {},
+  { ended = false, retryAfterMs = usualWaitMs }: { readonly ended?: boolean; readonly retryAfterMs?: number } = {},
 ): StatusObject {
   const name = reasonName(reason);
   const answer = answers[name];
@@ -116,14 +117,33 @@ export function wasLetIn(error: { readonly metadata?: Metadata | undefined }): b
   return errorInfoOf(error)?.metadata["ended"] !== undefined;
 }
 
+/**
+ * Reads from a refusal when it is worth sending the call again: `RATE_LIMITED` and `CHECK_UNAVAILABLE` say so.
+ *
+ * @param error - the `ServiceError` of grpc-js, or any error that carries the trailers in `metadata`
+ * @returns milliseconds; undefined where the refusal says nothing of it
+ */
+export function retryAfterMsOf(error: { readonly metadata?: Metadata | undefined }): number | undefined {
+  if (errorInfoOf(error) === undefined) return undefined;
+  const { retryDelay } = detailsOf(error, RetryInfoSchema)[0] ?? {};
+  const ms = retryDelay === undefined ? undefined : durationMs(retryDelay);
+  return ms !== undefined && ms >= 0 ? ms : undefined;
+}
+
 function errorInfoOf(error: { readonly metadata?: Metadata | undefined }) {
+  return detailsOf(error, ErrorInfoSchema).find(({ domain }) => domain === errorDomain);
+}
+
+function detailsOf<D extends DescMessage>(
+  error: { readonly metadata?: Metadata | undefined },
+  schema: D,
+): readonly MessageShape<D>[] {
   const [bytes] = error.metadata?.get("grpc-status-details-bin") ?? [];
-  if (!(bytes instanceof Uint8Array)) return undefined;
+  if (!(bytes instanceof Uint8Array)) return [];
   try {
     const rich = fromBinary(StatusSchema, new Uint8Array(bytes));
-    const infos = rich.details.map((detail) => anyUnpack(detail, ErrorInfoSchema));
-    return infos.find((info) => info?.domain === errorDomain);
+    return rich.details.flatMap((detail) => anyUnpack(detail, schema) ?? []);
   } catch {
-    return undefined; // whatever it is, it is no refusal of ours
+    return []; // whatever it is, it is no refusal of ours
   }
 }

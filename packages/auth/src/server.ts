@@ -31,6 +31,13 @@ export { type HmacOptions, hmac } from "./hmac/server.ts";
 export { JsonShapeError } from "./json-shape.ts";
 export type { KeyRecord } from "./key-record.ts";
 export type { LimitStore, LimitTake, LimitVerdict, Rate } from "./limits/limit-store.ts";
+export {
+  defaultClientLimit,
+  defaultFailureLimit,
+  defaultPeerLimit,
+  type Limit,
+  type LimitsOptions,
+} from "./limits/limiter.ts";
 export { type MemoryLimits, type MemoryLimitsOptions, memoryLimits } from "./limits/memory-limits.ts";
 export { type ProtectOptions, protect } from "./protect.ts";
 // oxlint-disable-next-line typescript/no-deprecated -- for the days of adoption

@@ -39,6 +39,7 @@ import {
 } from "@zero-trust/testkit";
 import type { DecisionEvent } from "../src/decision-event.ts";
 import { identityOf } from "../src/identity.ts";
+import type { LimitsOptions } from "../src/limits/limiter.ts";
 import { type ProtectOptions, protect } from "../src/protect.ts";
 import { wireBytes } from "../src/wire-bytes.ts";
 
@@ -63,6 +64,10 @@ function entry(method: DescMethod) {
     responseDeserialize: decode(method.output),
   };
 }
+
+/** What no test uses up that is not about limits: many show wrong credentials by the thousand. */
+const unreached = { perSecond: 1_000_000, burst: 1_000_000 };
+export const plenty: LimitsOptions = { peer: unreached, client: unreached, failures: unreached };
 
 /** What a test may have done wrong on purpose. */
 interface Wrongs {
@@ -126,7 +131,8 @@ export async function startPingServer(
     call.once("cancelled", () => call.emit("error", { code: status.OK, details: "late" }));
     return true;
   };
-  const guard = protect({ trustDomain, onDecision: (event) => void events.push(event), ...options });
+  const onDecision = (event: DecisionEvent) => void events.push(event);
+  const guard = protect({ trustDomain, onDecision, limits: plenty, ...options });
   const server = new Server({ interceptors: [guard, ...(options.behind === undefined ? [] : [options.behind])] });
   const handlers = {
     Ping: (call: ServerUnaryCall<PingRequest, PingResponse>, callback: sendUnaryData<PingResponse>) => {

@@ -34,6 +34,9 @@ export interface LimitStore {
   take(taking: LimitTake): LimitVerdict | Promise<LimitVerdict>;
 }
 
+/** Nobody is told to wait longer, in milliseconds: for a call in three hours. */
+export const maxWaitMs = 10_000_000;
+
 /**
  * A rate, if it is one.
  *
@@ -41,8 +44,8 @@ export interface LimitStore {
  */
 export function checkedRate(rate: Rate, name: string): Rate {
   const { perSecond, burst } = rate;
-  if (!(perSecond > 0 && perSecond <= 1_000_000)) {
-    throw new RangeError(`${name}: perSecond is more than 0 and at most 1 000 000.`);
+  if (!(perSecond >= 1_000 / maxWaitMs && perSecond <= 1_000_000)) {
+    throw new RangeError(`${name}: perSecond is from 0.0001 to 1 000 000.`);
   }
   if (!(Number.isSafeInteger(burst) && burst >= 1 && burst <= 1_000_000)) {
     throw new RangeError(`${name}: burst is a whole number from 1 to 1 000 000.`);
