@@ -9,7 +9,7 @@ import { Credential, definePolicy } from "../src/index.ts";
 import * as server from "../src/server.ts";
 import { knownKeys } from "./known-keys.ts";
 import { type Channels, ping } from "./ping-client.ts";
-import { idOf, type PingServer, pingDefinition, startPingServer } from "./ping-server.ts";
+import { idOf, type PingServer, pingDefinition, plenty, startPingServer } from "./ping-server.ts";
 
 const { MTLS, API_KEY, BEARER, HMAC } = Credential;
 /** For what hangs; and for what does not, so that no machine is too slow for it. */
@@ -29,6 +29,7 @@ type Dependency =
   | "the nonce store"
   | "the clock"
   | "the grants"
+  | "the store of limits"
   | "the decision log";
 let broken: { readonly dependency: Dependency; readonly fail: () => unknown } | undefined;
 let asked = 0;
@@ -48,6 +49,7 @@ const signing = newSigningKey();
 const record = { id: key.id, client, audience, scopes, secrets: [{ sha256: key.sha256 }] };
 const signingKey = { id: signing.id, client, audience, scopes, secret: signingSecret(signing.secret.expose()) };
 const nonces = server.memoryNonceStore({ now: () => Date.now() - 600_000 });
+const limits = server.memoryLimits();
 const material = await ca.issue({ spiffeId: idOf(client) });
 const { thumbprint } = identityFromMemory(material);
 
@@ -88,6 +90,7 @@ const needed: Readonly<Record<Dependency, Credential | "always">> = {
   "the nonce store": HMAC,
   "the clock": "always",
   "the grants": "always",
+  "the store of limits": "always",
   "the decision log": "always",
 };
 /** Whether some rule is met by what is shown and needs nothing of the dependency. */
@@ -190,6 +193,10 @@ const nonsense: Readonly<Record<Dependency, readonly unknown[]>> = {
       grantOf,
     ),
   ],
+  "the store of limits": [
+    ...[undefined, null, true, "allowed", 1, {}, [], { allowed: "yes" }, { allowed: 1 }, { allowed: false }],
+    ...[Number.NaN, -1, Number.POSITIVE_INFINITY, "1000"].map((retryAfterMs) => ({ allowed: false, retryAfterMs })),
+  ],
   "the decision log": [],
 };
 const dependencies = Object.keys(nonsense) as Dependency[];
@@ -248,6 +255,7 @@ async function start(shape: Shape, decisionTimeoutMs: number): Promise<Running> 
       }),
     ],
     now: () => through("the clock", Date.now),
+    limits: { ...plenty, store: { take: (taking) => through("the store of limits", () => limits.take(taking)) } },
     onDecision: (event) => {
       server1.events.push(event);
       return through<void | Promise<void>>("the decision log", () => undefined);
