@@ -181,7 +181,10 @@ export const hmacMutants: readonly Mutant[] = [
     file: "packages/auth/src/attempt.ts",
     search: [
       "      this.#find(Credential.HMAC, findingIn(signature.check(message)));",
-      '      if (decide(this.#rules, this.#findings).outcome === "allowed") {',
+      "      const decision = decide(this.#rules, this.#findings);",
+      '      if (decision.outcome === "allowed") {',
+      "        // Asked before, so that a flood does not fill the store of nonces; taken after, so that a replay costs its client nothing.",
+      "        if ((await this.#isClientLimited(decision.client, 0)) || !this.#isJudged) return;",
       "        // Last, so that only a call that is let in uses up its nonce.",
       "        const spent = await this.#wait(() => signature.claim(nowMs))",
       "          .then(claimIn)",

@@ -8,6 +8,7 @@ import { hmacMutants } from "./hmac-mutants.ts";
 import { issuerMutants } from "./issuer-mutants.ts";
 import { keyMutants } from "./key-mutants.ts";
 import { keyServerMutants } from "./key-server-mutants.ts";
+import { limitMutants } from "./limit-mutants.ts";
 import { mtlsMutants } from "./mtls-mutants.ts";
 import type { Mutant } from "./mutant.ts";
 import { ownershipMutants } from "./ownership-mutants.ts";
@@ -30,4 +31,5 @@ export const mutants: readonly Mutant[] = [
   ...ownershipMutants,
   ...protocolMutants,
   ...replicaMutants,
+  ...limitMutants,
 ];

@@ -230,7 +230,16 @@ describe("a workload that guesses", () => {
     expect([started.lookups.length, await say(channels)]).toEqual([2, "OK"]);
   });
   test("gets no more answers by asking all at once", async () => {
-    await using started = await start({ failures: only(5) }, [rule(API_KEY)]);
+    // Nobody is answered until all have been looked up.
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    let lookedUp = 0;
+    const find = () => {
+      lookedUp += 1;
+      if (lookedUp === 60) resolve(undefined);
+      return promise;
+    };
+    const changes = { credentials: [auth.apiKey({ keys: { find }, audience })], decisionTimeoutMs: 20_000 };
+    await using started = await start({ failures: only(5) }, [rule(API_KEY)], changes);
     const channels = await started.server.channels("order-service");
     const said = await Promise.all(Array.from({ length: 60 }, () => say(channels, { metadata: wrongKey() })));
     expect(said.filter((each) => each === wrong)).toHaveLength(5);
@@ -315,7 +324,9 @@ describe("a client's calls", () => {
 test("in shadow mode a call over its limit is let in, and logged", async () => {
   const warned = vi.spyOn(process, "emitWarning").mockImplementation(() => undefined);
   const limits = { peer: only(3), client: only(2), failures: only(1) };
-  await using started = await start(limits, [rule(MTLS), rule(API_KEY)], { [auth.unsafeShadowMode]: true });
+  // oxlint-disable-next-line typescript/no-deprecated -- what is tried
+  const shadow = { [auth.unsafeShadowMode]: true } as const;
+  await using started = await start(limits, [rule(MTLS), rule(API_KEY)], shadow);
   warned.mockRestore();
   const channels = await started.server.channels("order-service");
   for (let calls = 0; calls < 4; calls += 1) await say(channels);

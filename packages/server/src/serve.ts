@@ -143,9 +143,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const health = createHealth();
   const entries = withReflection(options.reflection, [
     ...options.services,
-    service(HealthService, health.handlers, {
-      policy: definePolicy(HealthService, { check: mutualTls, list: mutualTls, watch: mutualTls }),
-    }),
+    service(HealthService, health.handlers, { policy: healthPolicy }),
   ]);
   const server = createServer(
     options,
@@ -222,6 +220,13 @@ function checkTrustDomain(spiffeId: string, trustDomain: string): void {
 
 /** Health, and reflection unless it has rules, is for whoever the deployment knows, and carries no scope. */
 const mutualTls = [{ credentials: [Credential.MTLS], scopes: [] }] as const;
+
+/** A server that cannot count calls is well all the same: nothing that asks for its health is to end it. */
+const healthPolicy: ServicePolicy = definePolicy(HealthService, {
+  check: mutualTls,
+  list: mutualTls,
+  watch: mutualTls,
+}).map((method) => ({ ...method, isProbe: true }));
 
 function withReflection(
   reflection: ServeOptions["reflection"],

@@ -1,0 +1,133 @@
+import type { Mutant } from "./mutant.ts";
+
+const attempt = "packages/auth/src/attempt.ts";
+const limiter = "packages/auth/src/limits/limiter.ts";
+const bucket = "packages/auth/src/limits/limit-store.ts";
+const memory = "packages/auth/src/limits/memory-limits.ts";
+const tests = ["packages/auth/test/limits.test.ts"];
+const storeTests = ["packages/auth/src/limits/memory-limits.test.ts"];
+
+/** How much one caller may ask for. */
+export const limitMutants: readonly Mutant[] = [
+  {
+    id: "peer-without-limit",
+    opens: "one workload keeps a service busy with calls that are refused",
+    file: attempt,
+    search:
+      "if (peer === undefined || (await this.#isLimited(() => this.#guard.limiter.takeOfPeer(peer.spiffeId)))) return;",
+    replace: "if (peer === undefined) return;",
+    tests,
+  },
+  {
+    id: "client-without-limit",
+    opens: "one client keeps a service from serving the others",
+    file: attempt,
+    search: "    return await this.#isLimited(() => this.#guard.limiter.takeOfClient(client, cost));",
+    replace: "    void cost;\n    return false;",
+    tests,
+  },
+  {
+    id: "flood-reaches-nonces",
+    opens: "a flood of one client's signed calls fills the store of nonces",
+    file: attempt,
+    search: "if ((await this.#isClientLimited(decision.client, 0)) || !this.#isJudged) return;",
+    replace: "",
+    tests,
+  },
+  {
+    id: "replay-costs-its-client",
+    opens: "whoever replays one request of a client uses up its calls",
+    file: attempt,
+    search: "(await this.#isClientLimited(decision.client, 0))",
+    replace: "(await this.#isClientLimited(decision.client, 1))",
+    tests,
+  },
+  {
+    id: "guesses-without-limit",
+    opens: "keys can be guessed as fast as the network is",
+    file: attempt,
+    search: "if (presented.length > 0 && (await this.#isLimited(mayFail))) return;",
+    replace: "void mayFail;",
+    also: [
+      {
+        file: attempt,
+        search: "if (await this.#isLimited(() => this.#guard.limiter.takeOfFailures(spiffeId), cause)) return;",
+        replace: "",
+      },
+    ],
+    tests,
+  },
+  {
+    id: "guesses-answered-when-limited",
+    opens: "a workload that guesses still learns which key is good",
+    file: attempt,
+    search: "if (presented.length > 0 && (await this.#isLimited(mayFail))) return;",
+    replace: "void mayFail;",
+    tests,
+  },
+  {
+    id: "guesses-all-at-once",
+    opens: "guesses that are sent at the same time are all answered",
+    file: attempt,
+    search: "if (await this.#isLimited(() => this.#guard.limiter.takeOfFailures(spiffeId), cause)) return;",
+    replace: "await this.#wait(() => this.#guard.limiter.takeOfFailures(spiffeId));",
+    tests,
+  },
+  {
+    id: "limits-fail-open",
+    opens: "whoever can keep the store of limits from answering sensibly has no limit",
+    file: limiter,
+    search: 'throw new Error("the store of limits answered nonsense");',
+    replace: "return undefined;",
+    tests: ["packages/auth/test/fail-closed.test.ts"],
+    named: "the store of limits",
+  },
+  {
+    id: "flood-reaches-the-store",
+    opens: "one workload's flood goes on to the store that all services share",
+    file: limiter,
+    search: "return ask(this.#ofThisProcess, this.#peer,",
+    replace: "return ask(this.#store, this.#peer,",
+    tests,
+  },
+  {
+    id: "refused-calls-cost",
+    opens: "a caller that keeps asking is shut out for ever",
+    file: bucket,
+    search: "retryAfterMs: Math.ceil(lateMs) }, fullAtMs: before }",
+    replace: "retryAfterMs: Math.ceil(lateMs) }, fullAtMs: after }",
+    tests: storeTests,
+  },
+  {
+    id: "bucket-overflows",
+    opens: "who has been quiet for a day may send a day's calls at once",
+    file: bucket,
+    search: "Math.min(Math.max(fullAtMs, nowMs), nowMs + burstMs)",
+    replace: "Math.min(fullAtMs, nowMs + burstMs)",
+    tests: storeTests,
+  },
+  {
+    id: "clock-set-back-shuts-out",
+    opens: "a clock that is set back by an hour shuts every caller out for an hour",
+    file: bucket,
+    search: "Math.min(Math.max(fullAtMs, nowMs), nowMs + burstMs)",
+    replace: "Math.max(fullAtMs, nowMs)",
+    tests: storeTests,
+  },
+  {
+    id: "limits-forget-the-live",
+    opens: "a caller gets a new bucket by making the store forget his",
+    file: memory,
+    search: "if (ms <= nowMs) fullAtMs.delete(key);",
+    replace: "if (ms <= nowMs + 600_000) fullAtMs.delete(key);",
+    tests: storeTests,
+  },
+  {
+    id: "limits-unbounded",
+    opens: "the store of limits grows until the process ends",
+    file: memory,
+    search: 'if (known === undefined && fullAtMs.size >= maxKeys) throw new Error("the limits know too many callers");',
+    replace: "",
+    tests: storeTests,
+  },
+];
