@@ -21,6 +21,7 @@ export {
   postgresUrl,
 } from "./database-variables.ts";
 export { identityLog } from "./identity-log.ts";
+export { limitsOf, limitVariables } from "./limit-variables.ts";
 export { listenError } from "./listen-error.ts";
 export { createLog, type Log, type LogDestination, type LogOptions, type RecordKind, recordLog } from "./log.ts";
 export type { ReadinessCheck } from "./readiness.ts";

@@ -109,6 +109,31 @@ test("says that it serves to peers that it knows, and to nobody else", async () 
   expect((await failureOf(unknown.check({ service: "" }))).code).toBe(grpc.status.PERMISSION_DENIED);
 });
 
+test("answers who asks for its health while it cannot count calls, and no other call", async () => {
+  const { protect } = (await start()).options;
+  const store = { take: () => Promise.reject(new Error("canary")) };
+  const serving = await start({ protect: { ...protect, limits: { store } } });
+  const health = createClient(HealthService, serving.channels());
+  expect(await health.check({ service: "" })).toMatchObject({ status: Status.SERVING });
+  expect((await failureOf(serving.ping().ping({ text: "throw" }))).code).toBe(grpc.status.UNAVAILABLE);
+  expect(serving.records("decision").at(-1)).toMatchObject({ reason: "CHECK_UNAVAILABLE", cause: "canary" });
+});
+
+test("counts calls to methods that are not registered", async () => {
+  const { protect } = (await start()).options;
+  const serving = await start({ protect: { ...protect, limits: { peer: { perSecond: 0.0001, burst: 2 } } } });
+  const client = new grpc.Client("ignored", grpc.credentials.createInsecure(), {
+    channelOverride: serving.channels().channel(),
+  });
+  const call = () =>
+    new Promise((resolve) => {
+      const bytes = (buffer: Buffer) => buffer;
+      client.makeUnaryRequest("/admin.v1.Canary/Get", bytes, bytes, Buffer.alloc(0), (error) => resolve(error?.code));
+    });
+  const { UNIMPLEMENTED, RESOURCE_EXHAUSTED } = grpc.status;
+  expect([await call(), await call(), await call()]).toEqual([UNIMPLEMENTED, UNIMPLEMENTED, RESOURCE_EXHAUSTED]);
+});
+
 test("answers INTERNAL without text when a handler fails, and logs why", async () => {
   const serving = await start();
   const error = await failureOf(serving.ping().ping({ text: "throw" }));

@@ -42,6 +42,8 @@ export async function createTrustDomain(): Promise<TrustDomain> {
 
 /** A served ping service, with its log; closed when it is disposed of, and the channels to it too. */
 export interface PingServing extends Serving, AsyncDisposable {
+  /** What it was started with. */
+  readonly options: ServeOptions;
   readonly lines: readonly string[];
   /** The records of one log: "decision", "connection", "lifecycle". */
   records(log: string): Record<string, unknown>[];
@@ -75,7 +77,7 @@ export async function servePing(
     },
     { policy: pingPolicy },
   );
-  const serving = await serve({
+  const whole: ServeOptions = {
     log: createLog({ name: "ping", destination: { write: (line) => lines.push(line) } }),
     identity: identityFromMemory(server),
     host: "127.0.0.1",
@@ -83,7 +85,8 @@ export async function servePing(
     protect: { trustDomain: "production.internal", grants, credentials: [] },
     services: [ping],
     ...options,
-  });
+  };
+  const serving = await serve(whole);
   const opened: MutualTlsChannels[] = [];
   const channels = (material: TlsMaterial = caller, channelOptions: grpc.ChannelOptions = {}): MutualTlsChannels => {
     const made = mutualTlsChannels({
@@ -97,6 +100,7 @@ export async function servePing(
   };
   return {
     ...serving,
+    options: whole,
     lines,
     records: (log) =>
       lines.map((line) => JSON.parse(line) as Record<string, unknown>).filter((each) => each["log"] === log),

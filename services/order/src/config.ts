@@ -8,6 +8,8 @@ import {
   databasePlace,
   databaseVariables,
   httpsOrigin,
+  limitsOf,
+  limitVariables,
   port,
   readConfig,
   type TelemetryConfig,
@@ -34,6 +36,8 @@ export interface OrderConfig {
   readonly apiKeyUsesFile: string | undefined;
   /** Where every decision is appended, besides the log; nowhere unless given. While it cannot be written, no call is let in. */
   readonly decisionsFile: string | undefined;
+  /** How many calls a caller may make. */
+  readonly limits: ReturnType<typeof limitsOf>;
   readonly database: DatabasePlace;
   /** What all processes of the service share; each is by itself unless given. */
   readonly valkey: ValkeyPlace | undefined;
@@ -61,6 +65,7 @@ const schema = z
     ...apiKeysVariables,
     ZT_API_KEY_USES_FILE: text.optional(),
     ZT_DECISIONS_FILE: text.optional(),
+    ...limitVariables,
     ...databaseVariables,
     ...valkeyVariables,
     ZT_ISSUER: httpsOrigin.default("https://issuer.production.internal"),
@@ -80,6 +85,7 @@ const schema = z
       apiKeys: apiKeysPlace(variables, context),
       apiKeyUsesFile: variables.ZT_API_KEY_USES_FILE,
       decisionsFile: variables.ZT_DECISIONS_FILE,
+      limits: limitsOf(variables),
       database: databasePlace(variables, context),
       valkey: valkeyPlace(variables, context),
       issuer: variables.ZT_ISSUER,

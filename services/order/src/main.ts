@@ -101,6 +101,7 @@ await runService("order", async (log) => {
     apiKeys,
     apiKeyUses: apiKeyUses?.used,
     decisions: decisions?.write,
+    limits: config.limits,
     db,
     payments,
     telemetry,

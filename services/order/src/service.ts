@@ -6,6 +6,7 @@ import {
   bearer,
   type GrantSource,
   type KeySet,
+  type LimitsOptions,
   type TokenRevocations,
 } from "@zero-trust/auth/server";
 import { isDatabaseReady } from "@zero-trust/database";
@@ -42,6 +43,8 @@ export interface OrderDependencies {
   readonly apiKeyUses?: ApiKeyOptions["onUsed"];
   /** Gets every decision besides the log, where given: what it throws or rejects with refuses the call. */
   readonly decisions?: ServeOptions["decisions"];
+  /** How many calls a caller may make, where other than the defaults. */
+  readonly limits?: LimitsOptions;
   readonly db: Kysely<OrderSchema>;
   readonly payments: OutboxOptions["payments"];
   /** Measures and traces, where given. */
@@ -55,7 +58,7 @@ export interface OrderDependencies {
  */
 export async function serveOrders(dependencies: OrderDependencies): Promise<Serving> {
   const { log, identity, host, port, trustDomain, issuer, grants, db, payments } = dependencies;
-  const { tokenKeys, revocations, apiKeyUses, decisions, telemetry } = dependencies;
+  const { tokenKeys, revocations, apiKeyUses, decisions, limits = {}, telemetry } = dependencies;
   const audience = `https://order.${trustDomain}`;
   const changes = new OrderChanges();
   const outboxStore = new OutboxStore(db);
@@ -84,7 +87,7 @@ export async function serveOrders(dependencies: OrderDependencies): Promise<Serv
     identity,
     host,
     port,
-    protect: { trustDomain, grants, credentials },
+    protect: { trustDomain, grants, credentials, limits },
     decisions,
     telemetry,
     services: [service(OrderService, handlers)],

@@ -7,6 +7,8 @@ import {
   databasePlace,
   databaseVariables,
   httpsOrigin,
+  limitsOf,
+  limitVariables,
   port,
   postgresUrl,
   readConfig,
@@ -34,6 +36,8 @@ export interface PaymentConfig {
   readonly apiKeyUsesFile: string | undefined;
   /** Where every decision is appended, besides the log; nowhere unless given. While it cannot be written, no call is let in. */
   readonly decisionsFile: string | undefined;
+  /** How many calls a caller may make. */
+  readonly limits: ReturnType<typeof limitsOf>;
   readonly signingKeysFile: string;
   readonly keyEncryptionKeyFile: string;
   readonly database: DatabasePlace;
@@ -59,6 +63,7 @@ const schema = z
     ...apiKeysVariables,
     ZT_API_KEY_USES_FILE: text.optional(),
     ZT_DECISIONS_FILE: text.optional(),
+    ...limitVariables,
     ZT_SIGNING_KEYS_FILE: text,
     ZT_KEY_ENCRYPTION_KEY_FILE: text,
     ...databaseVariables,
@@ -79,6 +84,7 @@ const schema = z
       apiKeys: apiKeysPlace(variables, context),
       apiKeyUsesFile: variables.ZT_API_KEY_USES_FILE,
       decisionsFile: variables.ZT_DECISIONS_FILE,
+      limits: limitsOf(variables),
       signingKeysFile: variables.ZT_SIGNING_KEYS_FILE,
       keyEncryptionKeyFile: variables.ZT_KEY_ENCRYPTION_KEY_FILE,
       database: databasePlace(variables, context),

@@ -79,6 +79,7 @@ await runService("payment", async (log) => {
     apiKeys,
     apiKeyUses: apiKeyUses?.used,
     decisions: decisions?.write,
+    limits: config.limits,
     signingKeys,
     nonces,
     db,

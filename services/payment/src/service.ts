@@ -8,6 +8,7 @@ import {
   hmac,
   type KeySet,
   type KeySource,
+  type LimitsOptions,
   type NonceStore,
   type TokenRevocations,
 } from "@zero-trust/auth/server";
@@ -44,6 +45,8 @@ export interface PaymentDependencies {
   readonly apiKeyUses?: ApiKeyOptions["onUsed"];
   /** Gets every decision besides the log, where given: what it throws or rejects with refuses the call. */
   readonly decisions?: ServeOptions["decisions"];
+  /** How many calls a caller may make, where other than the defaults. */
+  readonly limits?: LimitsOptions;
   readonly signingKeys: KeySource;
   readonly nonces: NonceStore & { isReady(): boolean; readonly size?: number };
   readonly db: Kysely<PaymentSchema>;
@@ -59,7 +62,7 @@ export interface PaymentDependencies {
  */
 export async function servePayments(dependencies: PaymentDependencies): Promise<Serving> {
   const { log, identity, host, port, trustDomain, issuer, grants, db, acquirer } = dependencies;
-  const { tokenKeys, revocations, apiKeyUses, decisions, telemetry } = dependencies;
+  const { tokenKeys, revocations, apiKeyUses, decisions, limits = {}, telemetry } = dependencies;
   const audience = `https://payment.${trustDomain}`;
   const store = new PaymentStore(db);
   const handlers = paymentHandlers({
@@ -80,7 +83,7 @@ export async function servePayments(dependencies: PaymentDependencies): Promise<
     identity,
     host,
     port,
-    protect: { trustDomain, grants, credentials },
+    protect: { trustDomain, grants, credentials, limits },
     decisions,
     telemetry,
     services: [service(PaymentService, handlers)],
