@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { RetryInfoSchema } from "./gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "./gen/google/rpc/status_pb.ts";
 import { Reason } from "./gen/zerotrust/auth/v1/policy_pb.ts";
-import { reasonName, reasonOf, refusal, serverTimeOf } from "./refusal.ts";
+import { reasonName, reasonOf, refusal, retryAfterMsOf, serverTimeOf } from "./refusal.ts";
 
 const nowMs = 1_795_000_000_999;
 const codes: Record<string, status> = {
@@ -42,6 +42,14 @@ test("says when to try again where that can help", () => {
     const retry = rich.details.some((detail) => anyUnpack(detail, RetryInfoSchema) !== undefined);
     expect(retry).toBe(reason === Reason.CHECK_UNAVAILABLE || reason === Reason.RATE_LIMITED);
   }
+});
+test("says when to try again to the millisecond, where that is known, and in a second where not", () => {
+  expect(retryAfterMsOf(refusal(Reason.RATE_LIMITED, nowMs, { retryAfterMs: 1_234 }))).toBe(1_234);
+  expect(retryAfterMsOf(refusal(Reason.RATE_LIMITED, nowMs, { retryAfterMs: 0 }))).toBe(0);
+  expect(retryAfterMsOf(refusal(Reason.RATE_LIMITED, nowMs))).toBe(1_000);
+  expect(retryAfterMsOf(refusal(Reason.CHECK_UNAVAILABLE, nowMs))).toBe(1_000);
+  expect(retryAfterMsOf(refusal(Reason.SCOPE_MISSING, nowMs))).toBeUndefined();
+  expect(retryAfterMsOf({})).toBeUndefined();
 });
 test("reads no reason out of what is not ours", () => {
   const metadata = new Metadata();

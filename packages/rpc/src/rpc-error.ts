@@ -1,6 +1,7 @@
 import { create, type DescMessage, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf";
-import { type Any, anyPack, anyUnpack } from "@bufbuild/protobuf/wkt";
+import { type Any, anyPack, anyUnpack, durationMs } from "@bufbuild/protobuf/wkt";
 import { Metadata, type status } from "@grpc/grpc-js";
+import { RetryInfoSchema } from "./gen/google/rpc/error_details_pb.ts";
 import { decodeStatusDetails, encodeStatusDetails, statusDetailsKey } from "./status-details.ts";
 
 /** What an RpcError can carry besides its code and sentence. */
@@ -30,7 +31,7 @@ export interface RpcErrorOptions {
  * const full = new RpcError(status.RESOURCE_EXHAUSTED, "The queue is full.", {
  *   details: [detail(RetryInfoSchema, { retryDelay: { seconds: 5n } })],
  * });
- * console.log(full.findDetail(RetryInfoSchema)?.retryDelay?.seconds);
+ * console.log(full.retryAfterMs);
  * ```
  */
 export class RpcError extends Error {
@@ -63,6 +64,13 @@ export class RpcError extends Error {
         return [];
       }
     });
+  }
+
+  /** In how many milliseconds it is worth calling again, as `google.rpc.RetryInfo` says; undefined if nobody says so. */
+  get retryAfterMs(): number | undefined {
+    const delay = this.findDetail(RetryInfoSchema)?.retryDelay;
+    const ms = delay === undefined ? undefined : durationMs(delay);
+    return ms !== undefined && ms >= 0 ? ms : undefined;
   }
 
   /** The first detail of a type; undefined if there is none that can be read. */

@@ -50,10 +50,19 @@ describe("the details of an error", () => {
     expect(error.details(ErrorInfoSchema).map(({ reason }) => reason)).toEqual(["QUEUE_FULL", "ALSO_THIS"]);
     expect(error.findDetail(ErrorInfoSchema)).toMatchObject({ domain: "example.org", metadata: { queue: "7" } });
     expect(error.findDetail(RetryInfoSchema)?.retryDelay?.seconds).toBe(5n);
+    expect(error.retryAfterMs).toBe(5_000);
     expect(error.findDetail(BadRequestSchema)).toBeUndefined();
     expect(server.errors).toEqual([]);
   });
 
+  test.each([
+    ["to the millisecond", [detail(RetryInfoSchema, { retryDelay: { seconds: 1n, nanos: 250_000_000 } })], 1_250],
+    ["not in the past", [detail(RetryInfoSchema, { retryDelay: { seconds: -1n } })], undefined],
+    ["not without a time", [detail(RetryInfoSchema, {})], undefined],
+    ["not where nobody says so", [], undefined],
+  ] as const)("say when to call again, %s", (_, some, retryAfterMs) => {
+    expect(new RpcError(status.RESOURCE_EXHAUSTED, message, { details: some }).retryAfterMs).toBe(retryAfterMs);
+  });
   test("are a google.rpc.Status that says the same as the status", async () => {
     const metadata = new Metadata();
     metadata.set("x-reason", "closed");

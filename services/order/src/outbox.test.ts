@@ -1,6 +1,7 @@
 import { status } from "@grpc/grpc-js";
 import type { Engine } from "@zero-trust/database";
-import { RpcError } from "@zero-trust/rpc";
+import { detail, RpcError } from "@zero-trust/rpc";
+import { RetryInfoSchema } from "@zero-trust/rpc/error-details";
 import type { Kysely } from "kysely";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Databases, startDatabases } from "../test/databases.ts";
@@ -119,6 +120,26 @@ describe.each<Engine>(["sqlite", "postgres"])("on %s", (engine) => {
     expect(new Set(double.calls).size).toBe(2);
     expect(double.charged.size).toBe(1);
     expect(logged.filter(({ level }) => level === "warn")).toHaveLength(4);
+  });
+
+  test.each([
+    ["as long as it is told to", 15_000n, 15_000, 15_000],
+    ["never longer than after anything else", 3_600_000n, 30_000, 30_000],
+    ["its own time, where that is longer", 1n, 50, 100],
+  ])("waits %s after it was limited", async (_, toldMs, atLeastMs, atMostMs) => {
+    await placeOrder(db);
+    const retryDelay = { seconds: toldMs / 1_000n, nanos: Number(toldMs % 1_000n) * 1_000_000 };
+    const limited = new RpcError(status.RESOURCE_EXHAUSTED, "", { details: [detail(RetryInfoSchema, { retryDelay })] });
+    await outboxWith(
+      paymentDouble(() => {
+        throw limited;
+      }),
+      { backOff: { firstMs: 100, maxMs: 30_000 } },
+    );
+    await vi.waitFor(() => expect(logged.some(({ level }) => level === "warn")).toBe(true), { interval: 5 });
+    const { retryMs } = logged.find(({ level }) => level === "warn")?.fields ?? {};
+    expect(retryMs).toBeGreaterThanOrEqual(atLeastMs);
+    expect(retryMs).toBeLessThanOrEqual(atMostMs);
   });
 
   test("an order that cannot be paid as things are is not lost: it says so, and tries at its slowest pace", async () => {

@@ -191,7 +191,10 @@ export class Outbox {
     const attempts = entry.attempts + 1;
     const code = error instanceof RpcError ? error.code : undefined;
     const soon = code !== undefined && passing.has(code);
-    const retryMs = delayMs(soon ? attempts : Number.POSITIVE_INFINITY, this.#backOff);
+    const ownMs = delayMs(soon ? attempts : Number.POSITIVE_INFINITY, this.#backOff);
+    // No sooner than the payment service says, which may know better; and no later than anything else.
+    const toldMs = error instanceof RpcError ? (error.retryAfterMs ?? 0) : 0;
+    const retryMs = Math.max(ownMs, Math.min(toldMs, this.#backOff.maxMs));
     const fields = { orderId: entry.orderId, attempts, retryMs, err: error };
     if (soon) log.warn({ ...fields, code: status[code] }, "payment not settled yet");
     else log.error({ ...fields, code: code === undefined ? undefined : status[code] }, "payment needs attention");
