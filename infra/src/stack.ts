@@ -19,10 +19,10 @@ export interface Stack extends AsyncDisposable {
 export interface StackOptions {
   /** Stops what has been started, and makes the start reject with its reason. */
   readonly signal?: AbortSignal;
-  /** Variables that every service gets besides its own. */
-  readonly environment?: Readonly<Record<string, string>>;
   /** Puts something between a service and those that call it: gives the address that they are told in place of its own. */
   readonly between?: (service: "issuer" | "payment", address: string) => Promise<string>;
+  /** More variables of a service. */
+  readonly environmentOf?: (service: "issuer" | "payment" | "order") => Readonly<Record<string, string>>;
 }
 
 /** What a service is configured with besides its own files. */
@@ -95,7 +95,7 @@ export function orderEnvironment(
  * @param folder - emptied first, and removed when the stack is disposed of or this process exits
  */
 export async function startStack(folder: string, options: StackOptions = {}): Promise<Stack> {
-  const { signal, between = async (_service, address) => address } = options;
+  const { signal, between = async (_service, address) => address, environmentOf = () => ({}) } = options;
   // A service that has just been killed may still be writing.
   const remove = () => rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   remove();
@@ -107,10 +107,10 @@ export async function startStack(folder: string, options: StackOptions = {}): Pr
     remove();
   });
   const deployment = await writeDeployment(folder);
-  const start = async (service: string, environment: Readonly<Record<string, string>>) => {
+  const start = async (service: "issuer" | "payment" | "order", environment: Readonly<Record<string, string>>) => {
     signal?.throwIfAborted();
-    const all = { ...environment, ...options.environment };
-    return cleanup.adopt(await startService(service, all), (process) => process.stop());
+    const whole = { ...environment, ...environmentOf(service) };
+    return cleanup.adopt(await startService(service, whole), (process) => process.stop());
   };
 
   const issuerProcess = await start("issuer", issuerEnvironment(deployment));

@@ -18,8 +18,8 @@ export interface Served {
   readonly calls: number;
   /** Why calls were not answered as they should. */
   readonly failures: readonly string[];
-  /** The longest that a call took, in milliseconds. */
-  readonly slowestMs: number;
+  /** How long each call took, in milliseconds. */
+  readonly tookMs: readonly number[];
 }
 
 /** A caller that has nothing to do with the attacks and calls all the time, in a process of its own. */

@@ -64,10 +64,9 @@ export const apiKeys: Group = {
     {
       id: "K9",
       attack: "guessing: 10 000 wrong keys from one workload",
-      expected: ["RESOURCE_EXHAUSTED RATE_LIMITED"],
-      defences: [],
-      mutants: [],
-      due: "fleet",
+      expected: ["RESOURCE_EXHAUSTED RATE_LIMITED", "survives"],
+      defences: ["packages/auth/src/attempt.ts", "packages/auth/src/limits/limiter.ts"],
+      mutants: ["guesses-without-limit", "guesses-answered-when-limited"],
     },
     {
       id: "K10",

@@ -94,9 +94,8 @@ export const signatures: Group = {
       id: "H11",
       attack: "flood of fresh nonces by one client",
       expected: ["RESOURCE_EXHAUSTED RATE_LIMITED", "survives"],
-      defences: [],
-      mutants: [],
-      due: "fleet",
+      defences: ["packages/auth/src/attempt.ts", "packages/auth/src/limits/limiter.ts"],
+      mutants: ["client-without-limit"],
     },
     {
       id: "H12",

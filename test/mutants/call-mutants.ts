@@ -84,7 +84,7 @@ export const callMutants: readonly Mutant[] = [
     id: "unread-credential-parsed",
     opens: "credentials that no rule names are parsed all the same",
     file: `${src}/presented-credentials.ts`,
-    search: "call.named.has(verifier.credential) && verifier.isPresented",
+    search: "named.has(verifier.credential) && verifier.isPresented",
     replace: "verifier.isPresented",
     tests: [`${test}/unread-credentials.test.ts`],
   },

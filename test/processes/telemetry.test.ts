@@ -23,7 +23,7 @@ let storefront: Telemetry;
 beforeAll(async () => {
   collector = opened.use(await startSpanCollector());
   const environment = { ZT_METRICS_PORT: "0", ZT_OTLP_ENDPOINT: collector.endpoint };
-  stack = opened.use(await startStack(newStackFolder("telemetry"), { environment }));
+  stack = opened.use(await startStack(newStackFolder("telemetry"), { environmentOf: () => environment }));
   const log = createLog({ name: "storefront", level: "silent" });
   storefront = opened.adopt(
     await startTelemetry({ log, service: "storefront", otlpEndpoint: collector.endpoint }),

@@ -14,7 +14,7 @@ import { imageOf } from "./containers/images.ts";
 import { runLabel } from "./containers/leftovers.ts";
 import { type PublishedFolder, publishFolders } from "./containers/published-folder.ts";
 import { type ServiceContainer, startServiceContainer } from "./containers/service-container.ts";
-import { type ServiceName, type Stack, serviceNames } from "./stack.ts";
+import { type ServiceName, type Stack, type StackSettings, serviceNames } from "./stack.ts";
 
 /** The services in containers of their own, on a network that leads nowhere else. */
 export interface ContainerStack extends Stack {
@@ -38,11 +38,9 @@ const databases = {
 export const folders = { files: "/etc/zero-trust", data: "/var/lib/zero-trust" } as const;
 
 /** What differs from one container stack to another. */
-export interface ContainerStackOptions {
+export interface ContainerStackOptions extends StackSettings {
   /** The image of a service. Default: the one that is built here, or named by the environment. */
   readonly imageOf?: (service: ServiceName) => string;
-  /** More variables of a service. */
-  readonly environmentOf?: (service: ServiceName) => Readonly<Record<string, string>>;
 }
 
 const port = "50051";

@@ -4,12 +4,12 @@ import { fileURLToPath } from "node:url";
 import { newStackFolder, startStack } from "@zero-trust/infra/stack";
 import { processService } from "./process-service.ts";
 import { RelayProgram } from "./relay-program.ts";
-import type { Relay, Stack } from "./stack.ts";
+import type { Relay, Stack, StackSettings } from "./stack.ts";
 
 let started = 0;
 
 /** The services as processes of this machine, on loopback. */
-export async function startProcesses(): Promise<Stack> {
+export async function startProcesses({ environmentOf }: StackSettings = {}): Promise<Stack> {
   started += 1;
   const folder = newStackFolder(`attacked-${started}`);
   await using cleanup = new AsyncDisposableStack();
@@ -22,7 +22,9 @@ export async function startProcesses(): Promise<Stack> {
     relays.set(name, relay);
     return `127.0.0.1:${port}`;
   };
-  const { deployment, ...services } = cleanup.use(await startStack(folder, { between }));
+  const { deployment, ...services } = cleanup.use(
+    await startStack(folder, { between, ...(environmentOf === undefined ? {} : { environmentOf }) }),
+  );
   const relay = (name: string): Relay => {
     const found = relays.get(name);
     if (found === undefined) throw new Error(`Nothing is between ${name} and the others.`);

@@ -65,3 +65,9 @@ export interface Stack extends Deployed {
   /** Between order and payment, and the issuer; and between order and payment. */
   readonly relays: { readonly issuer: Relay; readonly payment: Relay };
 }
+
+/** What differs from one stack to another, whichever driver. */
+export interface StackSettings {
+  /** More variables of a service. */
+  readonly environmentOf?: (service: ServiceName) => Readonly<Record<string, string>>;
+}

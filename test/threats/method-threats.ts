@@ -41,8 +41,12 @@ export const method: Boundary = {
       stride: "Spoofing",
       threat: "An attacker guesses API keys, or learns from the answers which ids there are.",
       answer:
-        "A key is 256 random bits behind a checksum. An unknown id, a wrong secret and a revoked key get one answer by one path.",
-      files: ["packages/auth/src/api-key/format.ts", "packages/auth/src/api-key/server.ts"],
+        "A key is 256 random bits behind a checksum. An unknown id, a wrong secret and a revoked key get one answer by one path. A workload that has shown too many wrong ones gets no answer to any for a while.",
+      files: [
+        "packages/auth/src/api-key/format.ts",
+        "packages/auth/src/api-key/server.ts",
+        "packages/auth/src/limits/limiter.ts",
+      ],
       scenarios: ["K2", "K3", "K6", "K9", "K12"],
       standards: ["RFC 4086", "SP 800-207 tenet 6", "API2:2023"],
     },
@@ -142,11 +146,12 @@ export const method: Boundary = {
       stride: "Denial of service",
       threat:
         "An attacker makes the service work for nothing: huge tokens, floods of distinct ones, fresh nonces without end.",
-      answer: "Sizes are looked at before anything is parsed, caches are bounded, and quotas are a key's own.",
+      answer: "Sizes are looked at before anything is parsed, caches are bounded, and quotas are a key's own. Workloads and clients have a limit of calls a second.",
       files: [
         "packages/auth/src/bearer/token-format.ts",
         "packages/auth/src/bearer/signature-cache.ts",
         "packages/auth/src/hmac/nonces.ts",
+        "packages/auth/src/limits/limiter.ts",
       ],
       scenarios: ["B16", "B17", "H11"],
       standards: ["SP 800-207 tenet 5", "API4:2023"],
