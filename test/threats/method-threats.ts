@@ -146,7 +146,8 @@ export const method: Boundary = {
       stride: "Denial of service",
       threat:
         "An attacker makes the service work for nothing: huge tokens, floods of distinct ones, fresh nonces without end.",
-      answer: "Sizes are looked at before anything is parsed, caches are bounded, and quotas are a key's own. Workloads and clients have a limit of calls a second.",
+      answer:
+        "Sizes are looked at before anything is parsed, caches are bounded, and quotas are a key's own. Workloads and clients have a limit of calls a second.",
       files: [
         "packages/auth/src/bearer/token-format.ts",
         "packages/auth/src/bearer/signature-cache.ts",
