@@ -10,6 +10,7 @@ import { predict } from "../fuzz/model.ts";
 import { waysIn } from "../fuzz/ways-in.ts";
 import { type Stack, serviceNames } from "../stack/stack.ts";
 import { startStack } from "../stack/start.ts";
+import { unlimited } from "../stack/unlimited.ts";
 import { placedOrder } from "./placed-order.ts";
 
 const seconds = Number(process.env["ZT_FUZZ_SECONDS"] ?? 10);
@@ -23,10 +24,6 @@ interface Plan {
   readonly way: string;
   readonly changes: readonly Change[];
 }
-
-// Thousands of wrong credentials from one workload, each of which is to be looked at.
-const rate = "1000000/s:1000000";
-const unlimited = { ZT_LIMIT_PEER: rate, ZT_LIMIT_CLIENT: rate, ZT_LIMIT_FAILURES: rate };
 
 let stack: Stack;
 let fuzzed: FuzzedStack;

@@ -14,6 +14,7 @@ import { type ServerTls, startPostgres, startValkey } from "@zero-trust/testkit/
 import { tornLines } from "../kills/books.ts";
 import { processService } from "../stack/process-service.ts";
 import type { ServiceName } from "../stack/stack.ts";
+import { unlimited } from "../stack/unlimited.ts";
 import { databasesOf } from "./databases.ts";
 import type { Fleet, FleetOptions, Replica, SharedStore } from "./fleet.ts";
 
@@ -55,6 +56,7 @@ export async function startProcessFleet(options: FleetOptions = {}): Promise<Fle
     mkdirSync(data, { mode: 0o700 });
     const its = await startService(service, {
       ...environment,
+      ...unlimited,
       ...environmentOf(service),
     });
     cleanup.defer(() => its.stop());

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startProcesses } from "../stack/process-stack.ts";
 import type { Stack } from "../stack/stack.ts";
+import { unlimited } from "../stack/unlimited.ts";
 import { rollAuthority, rollLeaves, rollLists } from "./roll-certificates.ts";
 import { rollApiKey, rollSigningKeys } from "./roll-keys.ts";
 import { type Rolled, rolledStack } from "./rolled.ts";
@@ -10,7 +11,7 @@ import { type Rolling, rollUnderLoad } from "./rolling.ts";
 let stack: Stack;
 let rolled: Rolled;
 beforeAll(async () => {
-  stack = await startProcesses();
+  stack = await startProcesses({ environmentOf: () => unlimited });
   rolled = rolledStack(stack);
 });
 afterAll(async () => await stack[Symbol.asyncDispose]());

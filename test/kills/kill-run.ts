@@ -2,6 +2,7 @@ import { setTimeout } from "node:timers/promises";
 import { channelsTo } from "@zero-trust/infra/callers";
 import { newStackFolder, type Stack, startStack } from "@zero-trust/infra/stack";
 import { untilServing } from "@zero-trust/infra/until-serving";
+import { unlimited } from "../stack/unlimited.ts";
 import { countOutbox, countUnknownCharges, readBooks } from "./books.ts";
 import { Caller } from "./caller.ts";
 import { type Figures, figuresOf } from "./figures.ts";
@@ -62,7 +63,7 @@ const STALLED_MS = 180_000;
 export async function killRun(options: KillRunOptions): Promise<KillRun> {
   const { operations, kills, seed, onProgress, signal = new AbortController().signal } = options;
   const startedMs = performance.now();
-  await using stack = await startStack(newStackFolder("kills"), { signal });
+  await using stack = await startStack(newStackFolder("kills"), { signal, environmentOf: () => unlimited });
   const { folder } = stack.deployment;
   const history = new History();
   const over = new AbortController();
