@@ -18,22 +18,28 @@ export interface OutboxEntry {
 }
 
 /**
- * Adds an order to the outbox, inside the transaction that places it.
+ * Adds orders to the outbox, inside the transaction that places them.
  *
  * The request ids are drawn here, once: every attempt, of whatever process, is the same request to the payment service.
  */
-export async function addToOutbox(trx: Transaction<OrderSchema>, orderId: string, traceParent?: string): Promise<void> {
+export async function addToOutbox(
+  trx: Transaction<OrderSchema>,
+  orderIds: readonly string[],
+  traceParent?: string,
+): Promise<void> {
   await trx
     .insertInto("outbox")
-    .values({
-      order_id: orderId,
-      create_request_id: randomUUID(),
-      capture_request_id: randomUUID(),
-      attempts: 0n,
-      next_attempt_at_ms: 0n,
-      claimed_by: null,
-      trace_parent: traceParent ?? null,
-    })
+    .values(
+      orderIds.map((orderId) => ({
+        order_id: orderId,
+        create_request_id: randomUUID(),
+        capture_request_id: randomUUID(),
+        attempts: 0n,
+        next_attempt_at_ms: 0n,
+        claimed_by: null,
+        trace_parent: traceParent ?? null,
+      })),
+    )
     .execute();
 }
 

@@ -1,7 +1,7 @@
 import { type DatabaseLocation, type Engine, openDatabase } from "@zero-trust/database";
 import type { Kysely } from "kysely";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { migrations, type OrderSchema } from "../src/migrations.ts";
+import type { OrderSchema } from "../src/migrations.ts";
 import { Outbox } from "../src/outbox.ts";
 import { OutboxStore } from "../src/outbox-store.ts";
 import { OrderStore } from "../src/store.ts";
@@ -125,6 +125,5 @@ describe.each<Engine>(["sqlite", "postgres"])("on %s", (engine) => {
   test("the previous version does not start any more on what the new one has changed, and says why", async () => {
     await openNow();
     await expect(openBefore()).rejects.toThrow(`has the schema "0002_outbox_claims", which this version does not know`);
-    expect(Object.keys(migrations)).toEqual(["0001_orders", "0002_outbox_claims"]);
   });
 });
