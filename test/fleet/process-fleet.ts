@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { prepareCompose } from "@zero-trust/infra/compose/prepare";
 import type { Workload } from "@zero-trust/infra/names";
@@ -46,7 +46,7 @@ export async function startProcessFleet(options: FleetOptions = {}): Promise<Fle
   const postgres = cleanup.use(await startPostgres({ tls: tlsOf("postgres"), settings: postgresSettings }));
   const databases = databasesOf({ deployment, port: postgres.port, password: postgres.password });
   await databases.prepare();
-  const valkey = cleanup.use(await startValkey({ tls: tlsOf("valkey") }));
+  const valkey = cleanup.use(await startValkey({ tls: tlsOf("valkey"), settings: valkeyUsers(folder) }));
   const databaseUrl = (role: string, name: string) => `postgres://${role}@127.0.0.1:${postgres.port}/${name}`;
 
   const replicas: Replica[] = [];
@@ -83,21 +83,22 @@ export async function startProcessFleet(options: FleetOptions = {}): Promise<Fle
     ZT_API_KEY_USES_FILE: join(folder, name, "api-key-uses.json"),
     ZT_DECISIONS_FILE: join(folder, name, "decisions.jsonl"),
   });
-  const onValkey = (service: "payment" | "order") => {
-    const file = join(folder, service, "valkey-password");
-    writeFileSync(file, valkey.password);
-    return { ZT_VALKEY_URL: `rediss://${valkey.user}@127.0.0.1:${valkey.port}`, ZT_VALKEY_PASSWORD_FILE: file };
-  };
+  const onValkey = (service: ServiceName, user: Workload) => ({
+    ZT_VALKEY_URL: `rediss://${user}@127.0.0.1:${valkey.port}`,
+    ZT_VALKEY_PASSWORD_FILE: join(folder, service, "valkey-password"),
+  });
   const several = <T>(count: number, startOne: (at: number) => Promise<T>) =>
     Promise.all(Array.from({ length: count }, (_, at) => startOne(at)));
 
-  const allIssuers = await several(issuers, (at) => start("issuer", at, issuerEnvironment(deployment)));
+  const allIssuers = await several(issuers, (at) =>
+    start("issuer", at, { ...issuerEnvironment(deployment), ...onValkey("issuer", "issuer") }),
+  );
   const issuerAddress = addressesOf(allIssuers);
   const allPayments = await several(payments, (at) =>
     start("payment", at, {
       ...shared("payment", "payment-service", paymentEnvironment(deployment, issuerAddress)),
       ...written(`payment-${at + 1}`),
-      ...onValkey("payment"),
+      ...onValkey("payment", "payment-service"),
       ZT_ACQUIRER_URL: databaseUrl("payment-service", "acquirer"),
     }),
   );
@@ -106,6 +107,7 @@ export async function startProcessFleet(options: FleetOptions = {}): Promise<Fle
     start("order", at, {
       ...shared("order", "order-service", orderEnvironment(deployment, addresses)),
       ...written(`order-${at + 1}`),
+      ...onValkey("order", "order-service"),
     }),
   );
   await Promise.all([
@@ -143,6 +145,12 @@ function first(replicas: readonly Replica[]): Replica {
   const [one] = replicas;
   if (one === undefined) throw new Error("A fleet has one of each at least.");
   return one;
+}
+
+/** The users of the deployment, with the rights that they have in containers, as settings. */
+function valkeyUsers(folder: string): Readonly<Record<string, string>> {
+  const lines = readFileSync(join(folder, "valkey/users.acl"), "utf8").matchAll(/^(user (?!default )\S+) (.+)$/gmu);
+  return Object.fromEntries(Array.from(lines, ([, user = "", rights = ""]) => [user, rights]));
 }
 
 async function onlyInContainers(): Promise<never> {
