@@ -14,6 +14,7 @@ import type { Mutant } from "./mutant.ts";
 import { ownershipMutants } from "./ownership-mutants.ts";
 import { protocolMutants } from "./protocol-mutants.ts";
 import { replicaMutants } from "./replica-mutants.ts";
+import { telemetryMutants } from "./telemetry-mutants.ts";
 
 /** Every defence that has to be missed when it is gone. */
 export const mutants: readonly Mutant[] = [
@@ -32,4 +33,5 @@ export const mutants: readonly Mutant[] = [
   ...protocolMutants,
   ...replicaMutants,
   ...limitMutants,
+  ...telemetryMutants,
 ];

@@ -15,6 +15,7 @@ import {
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { newOrder } from "../attacks/credentials.ts";
 import { SecretSearch } from "../attacks/secret-search.ts";
+import { findPrometheus, startPrometheus } from "./prometheus-server.ts";
 
 const opened = new AsyncDisposableStack();
 let collector: SpanCollector;
@@ -124,3 +125,37 @@ test("no secret of the deployment is in a metric or a span, in any form", async 
   expect(written.length).toBeGreaterThan(10_000);
   expect(search.namesIn(written)).toEqual([]);
 });
+
+const hasPrometheus = findPrometheus();
+if (!hasPrometheus)
+  console.warn("NOT TRIED: Prometheus is missing (bash test/fleet/install-servers.sh brings Debian's).");
+
+test.runIf(hasPrometheus)(
+  "a real Prometheus takes what the services say, and its alerts find nothing amiss",
+  async () => {
+    const ports = Object.fromEntries(services.map((service) => [service, metricsPortOf(stack[service])]));
+    await using prometheus = await startPrometheus(ports);
+    const patience = { timeout: 40_000 };
+    const asked = async (expr: string) => {
+      const found = await prometheus.query(expr).catch(() => []);
+      return Object.fromEntries(found.map(({ metric, value }) => [metric["service"] ?? "all", value]));
+    };
+    await expect.poll(() => asked("up"), patience).toEqual({ order: 1, payment: 1, issuer: 1 });
+    expect(await asked('sum by (service) (zt_decisions_total{outcome="allowed",rpc_method=~"payment.*"})')).toEqual({
+      payment: 2,
+    });
+    expect(await asked("zt_ready")).toEqual({ order: 1, payment: 1, issuer: 1 });
+    const ends = await asked('zt_tls_expiry_timestamp_seconds{what="certificate"} - time()');
+    for (const seconds of Object.values(ends)) expect(seconds).toBeGreaterThan(20 * 3600);
+
+    interface Rules {
+      readonly groups: readonly {
+        readonly rules: readonly { readonly name: string; readonly health: string; readonly state: string }[];
+      }[];
+    }
+    const rules = async () => ((await prometheus.ask("rules")) as Rules).groups.flatMap((group) => group.rules);
+    // Each has been asked once, and understands what it finds.
+    await expect.poll(async () => (await rules()).filter(({ health }) => health !== "ok"), patience).toEqual([]);
+    expect((await rules()).filter(({ state }) => state === "firing")).toEqual([]);
+  },
+);
