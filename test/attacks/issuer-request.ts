@@ -1,6 +1,6 @@
 import { request } from "node:https";
 import { text } from "node:stream/consumers";
-import type { Stack } from "../stack/stack.ts";
+import type { Deployed } from "../stack/stack.ts";
 import { type Showing, shownBy } from "./showing.ts";
 
 /** A request to one of the issuer's endpoints, by somebody who has no library of ours. */
@@ -21,7 +21,7 @@ export interface IssuerAnswer {
 }
 
 /** Asks the issuer over HTTPS, with a certificate, over a connection of its own. */
-export async function askIssuer(stack: Stack, { path, as, form, auth }: IssuerRequest): Promise<IssuerAnswer> {
+export async function askIssuer(stack: Deployed, { path, as, form, auth }: IssuerRequest): Promise<IssuerAnswer> {
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(form)) for (const each of [value].flat()) parameters.append(name, each);
   const body = parameters.toString();

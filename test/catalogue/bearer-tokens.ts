@@ -169,7 +169,12 @@ export const bearerTokens: Group = {
       id: "B22",
       attack: "token revoked, verified before and cached",
       expected: ["UNAUTHENTICATED CREDENTIAL_INVALID", "refused by the issuer"],
-      defences: ["packages/auth/src/bearer/token-revocations.ts", "services/issuer/src/denylist.ts"],
+      defences: [
+        "packages/auth/src/bearer/token-revocations.ts",
+        "packages/auth/src/stores/valkey-revocations.ts",
+        "services/issuer/src/denylist.ts",
+        "services/issuer/src/denylist-publisher.ts",
+      ],
       mutants: ["token-revocation", "client-revocation"],
     },
   ],
