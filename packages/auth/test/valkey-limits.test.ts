@@ -20,7 +20,7 @@ describe.runIf(hasValkey)("limits in Valkey, asked over three connections", () =
   beforeAll(async () => {
     valkey = await startTestValkey();
     const clients = await Promise.all([valkey.connected(), valkey.connected(), valkey.connected()]);
-    stores = clients.map((client) => valkeyLimits({ client }));
+    stores = clients.map((client) => valkeyLimits({ client, service: "ping" }));
   });
   afterAll(async () => await valkey[Symbol.asyncDispose]());
 
@@ -72,11 +72,20 @@ describe.runIf(hasValkey)("limits in Valkey, asked over three connections", () =
     expect(await store.take({ key: "a", cost: 0, rate })).toEqual({ allowed: true });
     expect(await valkey.operate("KEYS", "zt:limit:*")).toEqual([]);
     expect(await store.take({ key: "a", cost: 1, rate })).toEqual({ allowed: true });
-    expect(Number(await valkey.operate("PTTL", "zt:limit:a"))).toBeLessThanOrEqual(100);
+    expect(Number(await valkey.operate("PTTL", "zt:limit:ping a"))).toBeLessThanOrEqual(100);
+  });
+  test("of one service are not those of another", async () => {
+    const client = await valkey.connected();
+    const rate = { perSecond: 0.001, burst: 1 };
+    for (const service of ["ping", "pong"]) {
+      const store = valkeyLimits({ client, service });
+      expect(await store.take({ key: "client partner", cost: 1, rate })).toEqual({ allowed: true });
+      expect(await store.take({ key: "client partner", cost: 1, rate })).toMatchObject({ allowed: false });
+    }
   });
   test("are not known while Valkey is not there, and refuse a rate that is none", async () => {
     const client = await valkey.connected();
-    const store = valkeyLimits({ client });
+    const store = valkeyLimits({ client, service: "ping" });
     await expect(store.take({ key: "a", cost: 1, rate: { perSecond: Number.NaN, burst: 1 } })).rejects.toThrow(
       RangeError,
     );

@@ -80,7 +80,7 @@ export async function openValkey(
   return {
     client,
     nonces: () => opened.adopt(stores.valkeyNonceStore({ client }), (store) => store.close()),
-    limits: () => stores.valkeyLimits({ client }),
+    limits: () => stores.valkeyLimits({ client, service: identity.spiffeId }),
     revocations: () => opened.adopt(stores.valkeyRevocations({ client }), (them) => them.close()),
     publishRevocations: (list) => stores.publishRevocations(client, list),
     close: () => opened.dispose(),

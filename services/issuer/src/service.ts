@@ -14,6 +14,7 @@ import { forgettingClock } from "./lifetimes.ts";
 import type { IssuerSchema } from "./migrations.ts";
 import { createOAuthEndpoints } from "./oauth-endpoints.ts";
 import { DENYLIST_PATH, HEALTH_PATH, JWKS_PATH, METADATA_PATH, REVOCATION_PATH, TOKEN_PATH } from "./paths.ts";
+import { refusedClients } from "./refused-clients.ts";
 import type { ReloadedFile } from "./reloaded-file.ts";
 import { createReplica } from "./replica.ts";
 import { bodyOf } from "./request-body.ts";
@@ -89,7 +90,8 @@ export async function createIssuer(dependencies: IssuerDependencies): Promise<Is
   const { publishRevocations } = dependencies;
   const { keyLeadMs = DEFAULT_KEY_LEAD_MS, refreshMs = DEFAULT_REFRESH_MS, now = Date.now } = dependencies;
   const { monotonicMs = () => performance.now(), telemetry } = dependencies;
-  const writeToken = tokenLog(log, telemetry);
+  const refused = refusedClients();
+  const writeToken = refused.seenBy(tokenLog(log, telemetry));
   const connectionLog = recordLog(log, "connection");
   const store = new IssuerStore(db);
   const keyStore = new KeyStore(db);
@@ -197,6 +199,7 @@ export async function createIssuer(dependencies: IssuerDependencies): Promise<Is
     // Nobody waits for the answer, and nothing would say when it is over.
     if (response.destroyed) return;
     const caller = identify(request, path);
+    const waitSeconds = caller === undefined ? 0 : refused.waitSeconds(caller.peer.spiffeId);
     if (caller === undefined) {
       refuse(response, 401, "invalid_client", "client authentication failed");
     } else if (!mayRun(caller.peer.spiffeId, response)) {
@@ -204,6 +207,11 @@ export async function createIssuer(dependencies: IssuerDependencies): Promise<Is
       writeToken({ endpoint: endpointAt(path), outcome: "refused", caller, error: "temporarily_unavailable", cause });
       response.setHeader("Retry-After", "1");
       refuse(response, 429, "temporarily_unavailable", "too many requests at a time");
+    } else if (waitSeconds > 0) {
+      const cause = "the workload has failed to authenticate its client too often";
+      writeToken({ endpoint: endpointAt(path), outcome: "refused", caller, error: "temporarily_unavailable", cause });
+      response.setHeader("Retry-After", String(waitSeconds));
+      refuse(response, 429, "temporarily_unavailable", "too many failed requests");
     } else if (upkeep.isCurrent()) {
       next(request, response, caller);
     } else {

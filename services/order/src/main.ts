@@ -101,7 +101,7 @@ await runService("order", async (log) => {
     apiKeys,
     apiKeyUses: apiKeyUses?.used,
     decisions: decisions?.write,
-    limits: config.limits,
+    limits: { ...config.limits, ...(valkey === undefined ? {} : { store: valkey.limits() }) },
     db,
     payments,
     telemetry,

@@ -79,7 +79,7 @@ await runService("payment", async (log) => {
     apiKeys,
     apiKeyUses: apiKeyUses?.used,
     decisions: decisions?.write,
-    limits: config.limits,
+    limits: { ...config.limits, ...(valkey === undefined ? {} : { store: valkey.limits() }) },
     signingKeys,
     nonces,
     db,

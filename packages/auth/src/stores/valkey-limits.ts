@@ -5,6 +5,8 @@ import { ValkeyUnavailable } from "./valkey-connection.ts";
 /** Where calls are counted. */
 export interface ValkeyLimitsOptions {
   readonly client: ValkeyClient;
+  /** Whose callers are counted; each service that shares the server counts its own. `spiffe://production.internal/payment-service` */
+  readonly service: string;
 }
 
 /** Calls that all processes of a service count together. */
@@ -30,21 +32,24 @@ return 0
  * Counts calls in Valkey, for all processes of a service, in one atomic step a question. After a restart that has lost the counts
  * everybody has a whole bucket again. Whatever fails rejects, and the call is refused as "could not check".
  *
- * @param options - the connection
+ * @param options - the connection, and whose callers are counted
  * @example
  * ```ts
  * import { type ProtectOptions, protect } from "@zero-trust/auth/server";
  * import { type ValkeyClient, valkeyLimits } from "@zero-trust/auth/stores/valkey";
  *
  * export const strict = (options: ProtectOptions, client: ValkeyClient) =>
- *   protect({ ...options, limits: { store: valkeyLimits({ client }), client: { perSecond: 50, burst: 100 } } });
+ *   protect({ ...options, limits: { store: valkeyLimits({ client, service: "greeter" }) } });
  * ```
  */
-export function valkeyLimits({ client }: ValkeyLimitsOptions): ValkeyLimits {
+export function valkeyLimits({ client, service }: ValkeyLimitsOptions): ValkeyLimits {
   return {
     async take({ key, cost, rate }) {
       const { perSecond, burst } = checkedRate(rate, key);
-      const reply = await client.run(takeScript, { keys: [`zt:limit:${key}`], args: [perSecond, burst, cost] });
+      const reply = await client.run(takeScript, {
+        keys: [`zt:limit:${service} ${key}`],
+        args: [perSecond, burst, cost],
+      });
       if (typeof reply !== "number" || reply < 0) throw new ValkeyUnavailable("Valkey answered nonsense");
       return reply === 0 ? { allowed: true } : { allowed: false, retryAfterMs: reply };
     },
