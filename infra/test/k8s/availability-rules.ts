@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { IProbe } from "kubernetes-models/v1/Probe";
+import { isService } from "../service-variables.ts";
 import { folders, ofKind, podTemplates } from "./manifests.ts";
 import { matches } from "./network-policies.ts";
 import { eachWorkload, objectOf, type Rule, remove, there, workloadOf } from "./rule.ts";
-import { isService } from "./service-variables.ts";
 
 const programs = "node_modules/@zero-trust/server/dist/";
 const probes = { health: `${programs}probe-health.js`, life: `${programs}probe-life.js` } as const;

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { workloads } from "../../src/names.ts";
 import { networkArrows } from "../../src/network-arrows.ts";
+import { configReaders, isService, variablesOf } from "../service-variables.ts";
 import { namespace, ofKind, type PodTemplate } from "./manifests.ts";
 import { eachWorkload, environmentOf, type Fleet, type Rule, remove, setVariable, workloadOf } from "./rule.ts";
-import { configReaders, isService, variablesOf } from "./service-variables.ts";
 
 /** What a certificate's Secret has, as cert-manager writes it. */
 const certificateKeys = ["tls.crt", "tls.key", "ca.crt"];

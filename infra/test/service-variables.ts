@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { readIssuerConfig } from "@zero-trust/issuer/config";
 import { readOrderConfig } from "@zero-trust/order/config";
 import { readPaymentConfig } from "@zero-trust/payment/config";
-import { folders } from "./manifests.ts";
+import { folders } from "./k8s/manifests.ts";
 
 export type ServiceWorkload = "issuer" | "payment-service" | "order-service";
 
