@@ -59,6 +59,35 @@ describe.runIf(hasValkey)("a nonce store in Valkey, asked over three connections
   }
   nonceStoreContract(start);
 
+  test("keeps a nonce for longer than the mark would live without anybody, however far Valkey's clock jumps", async () => {
+    const { stores, knownSeconds, nowSeconds } = await start();
+    const timestampSeconds = knownSeconds + 1;
+    expect(await stores[0].claim({ keyId: "hk-aaaaaaaa", hash: "a", timestampSeconds, nowSeconds })).toBe("new");
+    const life = async (key: string) => Number(await valkey.operate("PTTL", `zt:nonce:${key}`));
+    const ms = await life("a");
+    // Until whoever is furthest behind has it out of his window.
+    const shownForMs = (timestampSeconds + 300 + 5) * 1_000 - Date.now();
+    const markMs = await life("since");
+    expect([markMs > 0, markMs <= 60_000]).toEqual([true, true]);
+    expect(ms - shownForMs).toBeGreaterThanOrEqual(markMs);
+    expect(await life("of:hk-aaaaaaaa")).toBeGreaterThanOrEqual(ms);
+    // Such a jump: what has ended is gone, and so is the word that all is known.
+    await valkey.operate("DEL", "zt:nonce:a", "zt:nonce:since");
+    expect(await stores[0].claim({ keyId: "hk-aaaaaaaa", hash: "a", timestampSeconds, nowSeconds })).toBe("early");
+  });
+  test("gives a key its room back when its nonces have ended", async () => {
+    const { stores, knownSeconds, nowSeconds } = await start({ maxNoncesPerKey: 2 });
+    const claim = (hash: string) =>
+      stores[0].claim({ keyId: "hk-aaaaaaaa", hash, timestampSeconds: knownSeconds + 1, nowSeconds });
+    expect([await claim("a"), await claim("b"), await claim("c")]).toEqual(["new", "new", "quota"]);
+    // As if they had come long ago: the slice of a time whose nonces have all ended.
+    const slices = (await valkey.operate("HKEYS", "zt:nonce:of:hk-aaaaaaaa")) as string[];
+    await valkey.operate("DEL", "zt:nonce:of:hk-aaaaaaaa");
+    await valkey.operate("HSET", "zt:nonce:of:hk-aaaaaaaa", String(Number(slices[0]) - 30), "2");
+    expect([await claim("c"), await claim("d"), await claim("e")]).toEqual(["new", "new", "quota"]);
+    expect(await valkey.operate("HKEYS", "zt:nonce:of:hk-aaaaaaaa")).toEqual(slices);
+  });
+
   test("says what a store in memory says, whatever comes in whichever order", async () => {
     const claim = fc.record({
       store: fc.nat(2),
