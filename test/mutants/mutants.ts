@@ -1,6 +1,7 @@
 import { bearerMutants } from "./bearer-mutants.ts";
 import { callMutants } from "./call-mutants.ts";
 import { clientMutants } from "./client-mutants.ts";
+import { databaseMutants } from "./database-mutants.ts";
 import { decisionMutants } from "./decision-mutants.ts";
 import { doorMutants } from "./door-mutants.ts";
 import { effectMutants } from "./effect-mutants.ts";
@@ -32,6 +33,7 @@ export const mutants: readonly Mutant[] = [
   ...ownershipMutants,
   ...protocolMutants,
   ...replicaMutants,
+  ...databaseMutants,
   ...limitMutants,
   ...telemetryMutants,
 ];

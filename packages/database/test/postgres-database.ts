@@ -6,7 +6,9 @@ import type { PostgresOptions } from "../src/index.ts";
 /** How to reach a database of a test server: its first one unless named. */
 export function reach(server: PostgresServer, database: string = server.database): PostgresOptions {
   const { host, port, user, password } = server;
-  return { host, port, user, database, password: () => password, tls: () => undefined };
+  // What takes long here takes long because the machine is busy.
+  const connectTimeoutMs = 20_000;
+  return { host, port, user, database, password: () => password, tls: () => undefined, connectTimeoutMs };
 }
 
 let made = 0;

@@ -16,8 +16,13 @@ afterAll(() => databases[Symbol.asyncDispose]());
 
 async function connected(location: DatabaseLocation): Promise<Kysely<PaymentSchema>> {
   if (!("postgres" in location)) throw new Error("It has no transactions that overlap.");
-  // What waits here waits for us.
-  const postgres = { ...location.postgres, lockTimeoutMs: 30_000, statementTimeoutMs: 40_000 };
+  // What waits here waits for us, or for a busy machine.
+  const postgres = {
+    ...location.postgres,
+    connectTimeoutMs: 40_000,
+    lockTimeoutMs: 30_000,
+    statementTimeoutMs: 40_000,
+  };
   const db = await openDatabase<PaymentSchema>({ postgres, migrations });
   onTestFinished(() => db.destroy());
   return db;

@@ -38,7 +38,9 @@ export async function startDatabases(engine: Engine): Promise<Databases> {
 /** A database of a server that was started without TLS. */
 export function locationOn(server: PostgresServer, database: string): { readonly postgres: PostgresLocation } {
   const { host, port, user, password } = server;
-  return { postgres: { host, port, user, database, password: () => password, tls: () => undefined } };
+  // What takes long here takes long because the machine is busy.
+  const patient = { connectTimeoutMs: 20_000, statementTimeoutMs: 20_000, lockTimeoutMs: 15_000 };
+  return { postgres: { host, port, user, database, password: () => password, tls: () => undefined, ...patient } };
 }
 
 type PostgresLocation = Extract<DatabaseLocation, { readonly postgres: unknown }>["postgres"];
