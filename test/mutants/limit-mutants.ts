@@ -123,6 +123,14 @@ export const limitMutants: readonly Mutant[] = [
     tests: storeTests,
   },
   {
+    id: "limits-gone-with-the-store",
+    opens: "whoever gets the shared store down has no limit",
+    file: "packages/auth/src/limits/shared-limits.ts",
+    search: "        return counted;",
+    replace: "        void counted;\n        return { allowed: true };",
+    tests: ["packages/auth/src/limits/shared-limits.test.ts"],
+  },
+  {
     id: "limits-unbounded",
     opens: "the store of limits grows until the process ends",
     file: memory,

@@ -39,6 +39,7 @@ export {
   type LimitsOptions,
 } from "./limits/limiter.ts";
 export { type MemoryLimits, type MemoryLimitsOptions, memoryLimits } from "./limits/memory-limits.ts";
+export { sharedLimits } from "./limits/shared-limits.ts";
 export { type ProtectOptions, protect } from "./protect.ts";
 // oxlint-disable-next-line typescript/no-deprecated -- for the days of adoption
 export { unsafeShadowMode } from "./shadow-mode.ts";

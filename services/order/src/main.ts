@@ -1,7 +1,7 @@
 // The order service's composition root: read from top to bottom, it is the service; it is closed from bottom to top.
 import { policyOf } from "@zero-trust/auth";
 import { bearer, clientCredentials, connect, hmac } from "@zero-trust/auth/client";
-import { anyRevocations, jwks, tokenRevocations } from "@zero-trust/auth/server";
+import { anyRevocations, jwks, sharedLimits, tokenRevocations } from "@zero-trust/auth/server";
 import { apiKeyUseFile, decisionFile, grantsFile, ownSigningKeyFile } from "@zero-trust/auth/stores/file";
 import { openDatabase, plainQueries } from "@zero-trust/database";
 import { httpsAgent, identityFromDirectory, mutualTlsChannels } from "@zero-trust/mtls";
@@ -101,7 +101,7 @@ await runService("order", async (log) => {
     apiKeys,
     apiKeyUses: apiKeyUses?.used,
     decisions: decisions?.write,
-    limits: { ...config.limits, ...(valkey === undefined ? {} : { store: valkey.limits() }) },
+    limits: { ...config.limits, ...(valkey === undefined ? {} : { store: sharedLimits(valkey.limits()) }) },
     db,
     payments,
     telemetry,

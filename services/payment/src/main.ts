@@ -1,5 +1,5 @@
 // The payment service's composition root: read from top to bottom, it is the service; it is closed from bottom to top.
-import { anyRevocations, jwks, memoryNonceStore, tokenRevocations } from "@zero-trust/auth/server";
+import { anyRevocations, jwks, memoryNonceStore, sharedLimits, tokenRevocations } from "@zero-trust/auth/server";
 import { apiKeyUseFile, decisionFile, grantsFile, signingKeyFile } from "@zero-trust/auth/stores/file";
 import { openDatabase, plainQueries } from "@zero-trust/database";
 import { httpsAgent, identityFromDirectory } from "@zero-trust/mtls";
@@ -79,7 +79,7 @@ await runService("payment", async (log) => {
     apiKeys,
     apiKeyUses: apiKeyUses?.used,
     decisions: decisions?.write,
-    limits: { ...config.limits, ...(valkey === undefined ? {} : { store: valkey.limits() }) },
+    limits: { ...config.limits, ...(valkey === undefined ? {} : { store: sharedLimits(valkey.limits()) }) },
     signingKeys,
     nonces,
     db,
