@@ -7,6 +7,8 @@ import { Trial } from "./trial.ts";
 
 /** How long one scenario may take, in milliseconds: a bound for what hangs. */
 const timeoutMs = 120_000;
+/** A fleet in containers is eight of them, each of which is waited for; on a busy machine that takes its time. */
+const startTimeoutMs = 600_000;
 
 /** Makes a test of a row of the catalogue. */
 export type Scenario<S extends Deployed = Stack> = (
@@ -45,7 +47,7 @@ export function scenariosOf<S extends Deployed>(
     if (!canStart) return;
     stack = await start();
     await prepare(stack);
-  }, timeoutMs);
+  }, startTimeoutMs);
   afterAll(() => stack?.[Symbol.asyncDispose]());
 
   return function scenario(id, claim, run) {

@@ -53,3 +53,10 @@ export interface FleetOptions {
   /** More variables of a service. */
   readonly environmentOf?: (service: "issuer" | "payment" | "order") => Readonly<Record<string, string>>;
 }
+
+/** The first of several, of which there has to be one. */
+export function firstOf<T>(replicas: readonly T[]): T {
+  const [first] = replicas;
+  if (first === undefined) throw new Error("A fleet has one of each at least.");
+  return first;
+}

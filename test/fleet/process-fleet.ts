@@ -11,12 +11,13 @@ import {
   untilReady,
 } from "@zero-trust/infra/stack";
 import { type ServerTls, startPostgres, startValkey } from "@zero-trust/testkit/servers";
-import { tornLines } from "../kills/books.ts";
+import { tornLinesIn } from "../kills/books.ts";
 import { processService } from "../stack/process-service.ts";
 import type { ServiceName } from "../stack/stack.ts";
 import { unlimited } from "../stack/unlimited.ts";
 import { databasesOf } from "./databases.ts";
-import type { Fleet, FleetOptions, Replica, SharedStore } from "./fleet.ts";
+import { type Fleet, type FleetOptions, firstOf, type Replica, type SharedStore } from "./fleet.ts";
+import { makeDatabases, postgresQuery } from "./postgres-query.ts";
 
 let started = 0;
 
@@ -44,8 +45,9 @@ export async function startProcessFleet(options: FleetOptions = {}): Promise<Fle
     return { cert: file("tls.crt"), key: file("tls.key"), ca: file("ca.crt") };
   };
   const postgres = cleanup.use(await startPostgres({ tls: tlsOf("postgres"), settings: postgresSettings }));
-  const databases = databasesOf({ deployment, port: postgres.port, password: postgres.password });
-  await databases.prepare();
+  const query = postgresQuery(deployment, postgres);
+  const databases = databasesOf(query);
+  await makeDatabases(deployment, query);
   const valkey = cleanup.use(await startValkey({ tls: tlsOf("valkey"), settings: valkeyUsers(folder) }));
   const databaseUrl = (role: string, name: string) => `postgres://${role}@127.0.0.1:${postgres.port}/${name}`;
 
@@ -91,9 +93,13 @@ export async function startProcessFleet(options: FleetOptions = {}): Promise<Fle
     Promise.all(Array.from({ length: count }, (_, at) => startOne(at)));
 
   const allIssuers = await several(issuers, (at) =>
-    start("issuer", at, { ...issuerEnvironment(deployment), ...onValkey("issuer", "issuer") }),
+    start("issuer", at, {
+      ...shared("issuer", "issuer", issuerEnvironment(deployment)),
+      ...onValkey("issuer", "issuer"),
+    }),
   );
-  const issuerAddress = addressesOf(allIssuers);
+  // Over HTTPS several are several addresses of a name, and loopback has no names.
+  const issuerAddress = firstOf(allIssuers).address;
   const allPayments = await several(payments, (at) =>
     start("payment", at, {
       ...shared("payment", "payment-service", paymentEnvironment(deployment, issuerAddress)),
@@ -122,9 +128,9 @@ export async function startProcessFleet(options: FleetOptions = {}): Promise<Fle
     payments: allPayments,
     orders: allOrders,
     issuers: allIssuers,
-    payment: first(allPayments),
-    order: first(allOrders),
-    issuer: first(allIssuers),
+    payment: firstOf(allPayments),
+    order: firstOf(allOrders),
+    issuer: firstOf(allIssuers),
     postgres: storeOf(postgres, "SIGQUIT"),
     valkey: {
       ...storeOf(valkey, "SIGKILL"),
@@ -133,19 +139,13 @@ export async function startProcessFleet(options: FleetOptions = {}): Promise<Fle
     // They read the deployment's own folder.
     publish: async () => undefined,
     effects: () => databases.effects(),
-    alter: async (database, statement) => void (await databases.query(database, statement)),
-    books: () => databases.books(replicas.flatMap(({ name }) => tornLines(join(folder, name, "decisions.jsonl")))),
+    alter: async (database, statement) => void (await query(database, statement)),
+    books: () => databases.books(replicas.flatMap(({ name }) => tornLinesIn(join(folder, name, "decisions.jsonl")))),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }
 
 const addressesOf = (replicas: readonly Replica[]) => replicas.map(({ address }) => address).join(",");
-
-function first(replicas: readonly Replica[]): Replica {
-  const [one] = replicas;
-  if (one === undefined) throw new Error("A fleet has one of each at least.");
-  return one;
-}
 
 /** The users of the deployment, with the rights that they have in containers, as settings. */
 function valkeyUsers(folder: string): Readonly<Record<string, string>> {

@@ -132,7 +132,7 @@ export function readBooks(folder: string): Books {
   const rows = Object.entries(bookQueries).map(
     ([name, { database, sql }]) => [name, books[database].all(sql)] as const,
   );
-  const torn = ["order", "payment"].flatMap((service) => tornLines(join(folder, service, "decisions.jsonl")));
+  const torn = ["order", "payment"].flatMap((service) => tornLinesIn(join(folder, service, "decisions.jsonl")));
   // One of each, by the queries above.
   return booksOf(Object.fromEntries(rows) as unknown as BookRows, torn);
 }
@@ -197,9 +197,14 @@ function openBook(file: string) {
   };
 }
 
+/** The same of a file, where it is there. */
+export function tornLinesIn(file: string): string[] {
+  return existsSync(file) ? tornLines(readFileSync(file, "utf8")) : [];
+}
+
 /** The lines of a decision log that are no JSON. */
-export function tornLines(file: string): string[] {
-  const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n") : [];
+export function tornLines(log: string): string[] {
+  const lines = log.split("\n");
   return lines.filter((line) => line !== "" && !isJson(line));
 }
 

@@ -1,6 +1,8 @@
 import { once } from "node:events";
+import type { IncomingMessage } from "node:http";
 import { request, type Server } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, LookupFunction } from "node:net";
+import { text } from "node:stream/consumers";
 import { TLSSocket } from "node:tls";
 import { createCa, type IssuedCertificate } from "@zero-trust/testkit";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
@@ -46,6 +48,25 @@ beforeAll(async () => {
 afterAll(() => {
   server.closeAllConnections();
   server.close();
+});
+
+/** A name with these addresses, in this order. */
+const nameOf =
+  (...addresses: readonly string[]): LookupFunction =>
+  (_host, options, callback) => {
+    const found = addresses.map((address) => ({ address, family: 4 }));
+    if (options.all === true) callback(null, found);
+    else callback(null, found[0]?.address ?? "", 4);
+  };
+
+test("an agent tries every address of a name: one of several servers may be gone", async () => {
+  const agent = httpsAgent({ identity: identityFromMemory(order), serverId: issuerId });
+  // Nobody listens at the first.
+  const lookup = nameOf("127.0.0.9", "127.0.0.1");
+  const outgoing = request({ host: "issuer.production.internal", port, agent, lookup }).end();
+  const [response] = (await once(outgoing, "response")) as [IncomingMessage];
+  expect(await text(response)).toBe(orderId);
+  agent.destroy();
 });
 
 function get(material: IssuedCertificate, serverId = issuerId): Promise<string> {
