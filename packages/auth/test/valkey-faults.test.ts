@@ -162,8 +162,14 @@ describe.runIf(hasValkey)("without an answer, nobody has checked:", () => {
   });
   test("a server that is gone is reconnected to when it is back", async () => {
     await using valkey = await startTestValkey();
-    const { client, store, becomes } = await open(valkey);
+    let connections = 0;
+    const onConnected = () => {
+      connections += 1;
+      throw new Error("nobody hears this");
+    };
+    const { client, store, becomes } = await open(valkey, { onConnected });
     await becomes("new");
+    expect(connections).toBe(1);
     await valkey.server.stop("SIGKILL");
     await vi.waitUntil(() => !client.isReady(), inTime);
     expect(await claimed(store, "b", shown())).toMatch(/^rejected: .*(ECONNREFUSED|closed unexpectedly|ECONNRESET)/u);
@@ -171,6 +177,7 @@ describe.runIf(hasValkey)("without an answer, nobody has checked:", () => {
     const backMs = performance.now();
     await vi.waitUntil(() => client.isReady(), inTime);
     expect(performance.now() - backMs).toBeLessThan(2_000);
+    expect(connections).toBe(2);
     await becomes("new");
   });
   test("a server whose memory is used up is full, forgets nothing, and serves when there is room", async () => {

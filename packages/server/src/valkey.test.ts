@@ -55,6 +55,7 @@ test.runIf(findValkey() !== undefined)(
     expect(JSON.parse(lines[0] ?? "")).toMatchObject({ log: "connection", msg: "Valkey cannot be used" });
     writeFileSync(passwordFile, `${server.password}\n`);
     await vi.waitUntil(() => valkey.client.isReady(), { timeout: 20_000 });
+    expect(JSON.parse(lines.at(-1) ?? "")).toMatchObject({ log: "connection", level: "info", msg: "Valkey is used" });
     const nonces = valkey.nonces();
     const nowSeconds = Math.floor(Date.now() / 1000);
     const use = { keyId: "hk-aaaaaaaa", hash: "a", timestampSeconds: nowSeconds + 60, nowSeconds };

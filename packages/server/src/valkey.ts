@@ -73,6 +73,7 @@ export async function openValkey(
       identity,
       serverId: `spiffe://${trustDomain}/valkey`,
       onError: ({ message }) => records.error({ reason: message }, "Valkey cannot be used"),
+      onConnected: () => records.info("Valkey is used"),
     }),
     (it) => it.close(),
   );

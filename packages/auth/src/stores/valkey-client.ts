@@ -18,6 +18,8 @@ export interface ValkeyClientOptions {
   readonly commandTimeoutMs?: number;
   /** Told when there is no connection, and why; once for each reason. @defaultValue nobody */
   readonly onError?: (error: Error) => void;
+  /** Told when there is a connection, where there was none. @defaultValue nobody */
+  readonly onConnected?: () => void;
 }
 
 /** A connection to Valkey that comes back by itself, shared by stores. */
@@ -107,11 +109,7 @@ export function valkeyClient(options: ValkeyClientOptions): ValkeyClient {
     const message = `Valkey at ${place.host}:${place.port}: ${causeOf(error)}`;
     if (message === complaint || closing.signal.aborted) return;
     complaint = message;
-    try {
-      forsake(options.onError?.(new ValkeyUnavailable(message)));
-    } catch {
-      // Whoever listens must not end the connection.
-    }
+    tell(() => options.onError?.(new ValkeyUnavailable(message)));
   }
 
   async function open(): Promise<ValkeyConnection> {
@@ -134,6 +132,7 @@ export function valkeyClient(options: ValkeyClientOptions): ValkeyClient {
       connection = next;
       before?.retire();
       complaint = undefined;
+      if (before?.isOpen !== true) tell(() => options.onConnected?.());
       const aged = setTimeout(changed.resolve, MAX_AGE_MS).unref();
       const reason = await Promise.race([next.ended, changed.promise]);
       clearTimeout(aged);
@@ -187,6 +186,15 @@ export function valkeyClient(options: ValkeyClientOptions): ValkeyClient {
       connection?.drop(new ValkeyUnavailable("closed"));
     },
   };
+}
+
+/** Whoever listens must not end the connection. */
+function tell(listener: () => unknown): void {
+  try {
+    forsake(listener());
+  } catch {
+    // It is nobody's to hear.
+  }
 }
 
 function codeOf(error: unknown): string | undefined {
