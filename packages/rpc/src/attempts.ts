@@ -13,8 +13,8 @@ export interface AttemptLimits {
 
 /**
  * Makes a call that may be repeated again when it got no answer in the time of an attempt: a server that has stopped, or a
- * network that loses everything, says nothing that could be tried again for. The last attempt has all the time that is
- * left, and so has the only one where none may follow.
+ * network that loses everything, says nothing that could be tried again for. While there is time another attempt follows; the
+ * last has all that is left, and so has the only one where none may follow.
  */
 export async function untilAnswered<T>(
   target: ClientMethodTarget,
@@ -27,10 +27,11 @@ export async function untilAnswered<T>(
   const deadline = callDeadline(target, options);
   for (let timeoutMs = attempts.timeoutMs; ; timeoutMs *= 2) {
     const leftMs = Math.max(1, deadline - Date.now());
-    // The next one is to have as long as this one at least: half of an attempt is an attempt for nothing.
-    const isLast = leftMs < 2 * timeoutMs || !budget.isLeft;
+    // A whole first attempt is always kept for another one: what this one is sent to may be the one that has stopped.
+    const isLast = leftMs < 2 * attempts.timeoutMs || !budget.isLeft;
+    const mineMs = Math.min(timeoutMs, leftMs - attempts.timeoutMs);
     try {
-      const answer = await attempt({ ...options, timeoutMs: isLast ? leftMs : timeoutMs });
+      const answer = await attempt({ ...options, timeoutMs: isLast ? leftMs : mineMs });
       budget.earn();
       return answer;
     } catch (error) {

@@ -4,7 +4,7 @@ export interface OutlierDetection {
   readonly intervalMs?: number;
   /** Of an address's calls in that time, how many percent have to end other than OK, more than; 50 if not given. */
   readonly failurePercent?: number;
-  /** From how many calls in that time on an address is judged; 5 if not given. */
+  /** From how many calls in that time on an address is judged; 3 if not given. */
   readonly minCalls?: number;
   /** For how long it gets no calls, in milliseconds, longer each time that it is still no better; 10 000 if not given. */
   readonly ejectionMs?: number;
@@ -12,7 +12,7 @@ export interface OutlierDetection {
   readonly maxEjectionMs?: number;
 }
 
-const defaults = { intervalMs: 1_000, failurePercent: 50, minCalls: 5, ejectionMs: 10_000, maxEjectionMs: 60_000 };
+const defaults = { intervalMs: 1_000, failurePercent: 50, minCalls: 3, ejectionMs: 10_000, maxEjectionMs: 60_000 };
 
 /** Where all fail alike it is not one of them that is at fault: so many are left in any case. */
 const maxEjectionPercent = 50;
