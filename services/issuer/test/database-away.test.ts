@@ -1,7 +1,7 @@
 // The database ends, as in a crash, and comes back: nothing that was said is lost, and nobody has to do anything.
 import { createCa } from "@zero-trust/testkit";
 import { type PostgresServer, startPostgres } from "@zero-trust/testkit/servers";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { askForToken, askToRevoke, denylist, tokenIn } from "./requests.ts";
 import { newSigningKey, type StartedIssuer, startIssuer } from "./start-issuer.ts";
 import { postgresDatabase } from "./test-database.ts";
@@ -17,7 +17,9 @@ beforeAll(async () => {
   [a, b] = [await startIssuer(shared), await startIssuer(shared)];
 });
 beforeEach(async () => {
-  for (const issuer of [a, b]) await expect.poll(() => status(issuer, "/healthz"), { timeout: 20_000 }).toBe(204);
+  for (const issuer of [a, b]) {
+    await vi.waitUntil(async () => (await status(issuer, "/healthz")) === 204, { timeout: 20_000 });
+  }
 });
 afterAll(async () => {
   for (const issuer of [a, b]) await issuer[Symbol.asyncDispose]();

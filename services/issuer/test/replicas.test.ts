@@ -211,13 +211,11 @@ describe("a key", () => {
     await pass(LEAD_MS - ROUND_MS);
     // It has no rounds any more, and says no goodbye.
     running = running.filter((each) => each !== b);
-    const killedMs = nowMs;
     await b.db.destroy();
-    await pass(LEAD_MS);
+    await pass(LEAD_MS - ROUND_MS);
     expect(await signer(a)).toBe("old");
-    await pass(GONE_MS);
+    await pass(GONE_MS + ROUND_MS);
     expect(await signer(a)).toBe("next");
-    expect(nowMs - killedMs).toBeGreaterThanOrEqual(LEAD_MS);
     running.push(b);
   });
 });
