@@ -6,14 +6,14 @@ const conditions = ["source", "module", "node", "default"];
 
 /**
  * One configuration for every package; each runs it with itself as the root. `--mode attacks` runs the catalogue alone, `--mode
- * e2e` the catalogue, the fleet and whatever else needs a container engine; `--mode browser` the tests that need one, `--mode interop` those that need other languages;
+ * e2e` the catalogue and whatever else needs a container engine; `--mode browser` the tests that need one, `--mode interop` those that need other languages;
  * `--mode adopt` those that install packages.
  */
 const config: ViteUserConfigFnObject = defineConfig(({ mode }) => {
   const e2e = mode === "e2e";
   const folder = {
     attacks: "attacks",
-    e2e: "{attacks,e2e,fleet}",
+    e2e: "{attacks,e2e}",
     browser: "browser",
     interop: "interop-foreign",
     adopt: "adopt",

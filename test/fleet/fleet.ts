@@ -5,9 +5,6 @@ import type { Deployed, StackService } from "../stack/stack.ts";
 export interface Replica extends StackService {
   /** `payment-1` and so on. */
   readonly name: string;
-  /** Takes its network away, with its connections open, until it gets it back; in containers only. */
-  cutOff(): Promise<void>;
-  reconnect(): Promise<void>;
 }
 
 /** A store that all replicas share. */

@@ -65,8 +65,6 @@ export async function startProcessFleet(options: FleetOptions = {}): Promise<Fle
     const replica: Replica = {
       name,
       ...processService(its, data),
-      cutOff: onlyInContainers,
-      reconnect: onlyInContainers,
     };
     replicas.push(replica);
     return replica;
@@ -151,10 +149,6 @@ const addressesOf = (replicas: readonly Replica[]) => replicas.map(({ address })
 function valkeyUsers(folder: string): Readonly<Record<string, string>> {
   const lines = readFileSync(join(folder, "valkey/users.acl"), "utf8").matchAll(/^(user (?!default )\S+) (.+)$/gmu);
   return Object.fromEntries(Array.from(lines, ([, user = "", rights = ""]) => [user, rights]));
-}
-
-async function onlyInContainers(): Promise<never> {
-  throw new Error("A process of this machine has no network of its own to be taken away.");
 }
 
 /** A server of the testkit as the fleet has it. */

@@ -8,9 +8,8 @@ import { readingCall } from "../attacks/reading-call.ts";
 import { startLoad } from "./load.ts";
 import { canStartFleet, startFleet } from "./start.ts";
 
-const inContainers = process.env["ZT_STACK"] === "containers";
 /** `ZT_REPLAYS=100000` for as many as one likes. */
-const replays = Number(process.env["ZT_REPLAYS"] ?? (inContainers ? 100_000 : 3_000));
+const replays = Number(process.env["ZT_REPLAYS"] ?? 3_000);
 /** At a time, over each connection: fewer than its streams. */
 const AT_ONCE = 20;
 /** A captured request is of no use after five minutes; a fresh one takes its place, as an attacker would have it, too. */
