@@ -130,8 +130,8 @@ export const keyMutants: readonly Mutant[] = [
     id: "secret-file-open-to-others",
     opens: "whoever has an account on the machine reads the signing keys",
     file: `${src}/stores/reloading-file.ts`,
-    search: "if (isSecret && (stat.mode & 0o077) !== 0)",
-    replace: "if (isSecret && (stat.mode & 0o007) !== 0)",
+    search: "if (isSecret && isOpenToOthers(stat))",
+    replace: "if (isSecret && isOpenToOthers({ uid: stat.uid, mode: stat.mode & 0o007 }))",
     tests: [`${src}/stores/reloading-file.test.ts`, `${src}/stores/file.test.ts`],
   },
   {
