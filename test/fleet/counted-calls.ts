@@ -7,6 +7,8 @@ export class CountedCalls {
   readonly failures: string[] = [];
   /** How long each call took that ended well, in milliseconds. */
   readonly tookMs: number[] = [];
+  /** Streams that their server ended, and that were opened again. */
+  reopened = 0;
 
   /** Makes a call and counts it; gives what came of it, undefined where it failed. */
   async count<T>(what: string, call: () => Promise<T>): Promise<T | undefined> {

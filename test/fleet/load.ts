@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
 import { status } from "@grpc/grpc-js";
 import { bearer, connect, hmac } from "@zero-trust/auth/client";
-import { tokensOf, withToken } from "@zero-trust/infra/callers";
+import { type RunningServices, tokensOf, withToken } from "@zero-trust/infra/callers";
 import { spiffeIdOf } from "@zero-trust/infra/names";
 import { identityFromDirectory, mutualTlsChannels } from "@zero-trust/mtls";
 import { OrderService } from "@zero-trust/proto/order/v1";
@@ -11,7 +11,6 @@ import { type Client, createClient, RpcError, serviceConfig } from "@zero-trust/
 import { History } from "../kills/history.ts";
 import { contentAnswered, newRequest, type OrderRequest, send } from "../kills/order-request.ts";
 import { type Random, seededRandom } from "../kills/seeded-random.ts";
-import type { Fleet } from "./fleet.ts";
 import { Tally, type TallyFigures } from "./tally.ts";
 
 /** How much is called, and how. */
@@ -35,8 +34,8 @@ export interface LoadOptions {
   readonly after?: Pick<LoadFigures, "history" | "payments">;
 }
 
-/** What the callers need of a fleet: it may be in containers, or on its way somewhere else. */
-export type Reached = Pick<Fleet, "deployment" | "issuer" | "payment" | "order" | "payments" | "orders">;
+/** What the callers need of a fleet: it may be in containers, or on its way somewhere else, or have one of each. */
+export type Reached = Required<RunningServices>;
 
 /** A payment that was acknowledged. */
 export interface AcknowledgedPayment {

@@ -1,6 +1,7 @@
 import type { OwnSigningKey } from "@zero-trust/auth/client";
 import type { Deployment } from "@zero-trust/infra/deployment";
 import type { Stack, StackService } from "../stack/stack.ts";
+import type { Fleet } from "./fleet.ts";
 
 /** The keys of now, which a rotation changes. */
 export interface KeysInUse {
@@ -31,8 +32,14 @@ export function rolledStack({ deployment, issuer, payment, order }: Stack): Roll
   return { deployment, issuer, payment, order, issuers: [issuer], payments: [payment], orders: [order], keys };
 }
 
+/** A fleet, which has several. */
+export function rolledFleet(fleet: Fleet): Rolled {
+  const { deployment, issuer, payment, order, issuers, payments, orders } = fleet;
+  return { deployment, issuer, payment, order, issuers, payments, orders, keys: keysOf(deployment) };
+}
+
 /** The keys that a deployment begins with. */
-export function keysOf({ apiKey, signing }: Deployment): KeysInUse {
+function keysOf({ apiKey, signing }: Deployment): KeysInUse {
   const { id: keyId, secret } = signing.storefront;
   return { apiKey, signing: { keyId, secret }, orderSigningId: signing["order-service"].id };
 }

@@ -1,11 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
+import { status } from "@grpc/grpc-js";
 import { apiKey, bearer, connect, hmac, type Presenter } from "@zero-trust/auth/client";
 import { channelsTo, tokensOf, withToken } from "@zero-trust/infra/callers";
 import type { Workload } from "@zero-trust/infra/names";
 import { type Order, OrderService, OrderState } from "@zero-trust/proto/order/v1";
 import { PaymentService } from "@zero-trust/proto/payment/v1";
-import { createClient, serviceConfig } from "@zero-trust/rpc";
+import { createClient, RpcError, serviceConfig } from "@zero-trust/rpc";
 import { CountedCalls } from "./counted-calls.ts";
 import type { Rolled } from "./rolled.ts";
 
@@ -27,7 +28,7 @@ const THINKING_MS = 20;
  * Begins to call: storefront places orders, and watches each until it is paid; partner reads with tokens that it gets for its secret; reporting reads
  * the ledger with its API key; storefront reads payments with signatures, order-service the ledger with a token.
  *
- * @param options.retries - whether a call is tried again as `serviceConfig()` says; otherwise every attempt is counted
+ * @param options.retries - whether a call is tried again as `serviceConfig()` says, and a stream opened again; otherwise every attempt is counted
  */
 export function startRollingLoad(stack: Rolled, { retries }: { readonly retries: boolean }): RollingLoad {
   const opened = new DisposableStack();
@@ -57,6 +58,19 @@ export function startRollingLoad(stack: Rolled, { retries }: { readonly retries:
   const ledger = paymentsAs("order-service", bearer({ tokens }));
   let paymentId = "";
 
+  async function watch(orderId: string, again = retries): Promise<Order> {
+    let last: Order | undefined;
+    try {
+      for await (const { order } of storefront.watchOrder({ orderId })) last = order;
+    } catch (error) {
+      // A stream does not outlive its server, which says so: nothing is lost with it.
+      if (!again || !(error instanceof RpcError) || error.code !== status.UNAVAILABLE) throw error;
+      counted.reopened += 1;
+      return await watch(orderId, false);
+    }
+    if (last?.state !== OrderState.PAID) throw new Error(`The stream ended before ${orderId} was paid.`);
+    return last;
+  }
   async function buy(): Promise<void> {
     const unitPrice = { currencyCode: "EUR", minorUnits: 500n };
     const lines = [{ sku: "MUG", quantity: 1, unitPrice }];
@@ -65,12 +79,7 @@ export function startRollingLoad(stack: Rolled, { retries }: { readonly retries:
     );
     const { orderId } = placed?.order ?? {};
     if (orderId === undefined) return;
-    const paid = await counted.count("WatchOrder until it is paid, with a token", async () => {
-      let last: Order | undefined;
-      for await (const { order } of storefront.watchOrder({ orderId })) last = order;
-      if (last?.state !== OrderState.PAID) throw new Error(`The stream ended before ${orderId} was paid.`);
-      return last;
-    });
+    const paid = await counted.count("WatchOrder until it is paid, with a token", () => watch(orderId));
     paymentId = paid?.paymentId ?? paymentId;
   }
   const read = (what: string, call: () => Promise<unknown>) => async () => void (await counted.count(what, call));

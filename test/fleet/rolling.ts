@@ -28,6 +28,8 @@ export interface RollingFigures {
   readonly failures: readonly string[];
   /** What a second attempt hid from them: refusals in the services' logs, and payments that were not made at once. */
   readonly hidden: readonly string[];
+  /** Streams that ended with their server, and were opened again. */
+  readonly reopened: number;
 }
 
 /** Replaces something while everybody calls, and tells what came of the calls. */
@@ -46,8 +48,25 @@ export async function rollUnderLoad(rolled: Rolled, { what, roll, retries = fals
   const seconds = Math.round((performance.now() - startMs) / 1000);
   const said = (await logs(rolled)).flatMap((log, at) => log.slice(logged[at]?.length));
   await retired?.();
-  const { failures, tookMs } = load.counted;
-  return { what, seconds, calls: tookMs.length, ...quantilesOf(tookMs), failures, hidden: hiddenFailures(said) };
+  const { failures, tookMs, reopened } = load.counted;
+  const hidden = hiddenFailures(said);
+  return { what, seconds, calls: tookMs.length + failures.length, ...quantilesOf(tookMs), failures, hidden, reopened };
+}
+
+/** What stands above the cells of a row. */
+export const headOfRollings: readonly string[] = [
+  "what is replaced",
+  "s",
+  "calls",
+  "failed",
+  "hidden",
+  "p50 / p99 / max ms",
+];
+
+/** What a table shows of it. */
+export function rowOf(figures: RollingFigures): readonly (string | number)[] {
+  const { what, seconds, calls, failures, hidden, reopened, p50, p99, max } = figures;
+  return [what, seconds, calls, failures.length, hidden.length + reopened, `${p50} / ${p99} / ${max}`];
 }
 
 async function logs(rolled: Rolled) {

@@ -26,7 +26,7 @@ export async function unnoticed(
 }
 
 /** Waits until every order is paid or declined, and compares the books with what callers were told. */
-export async function nothingLost(fleet: Fleet, figures: LoadFigures): Promise<void> {
+export async function nothingLost(fleet: Pick<Fleet, "books" | "effects">, figures: LoadFigures): Promise<void> {
   await vi.waitUntil(async () => (await fleet.effects()).pending === 0, settling);
   expect(complaintsOfLoad(figures, await fleet.books())).toEqual([]);
 }

@@ -2,8 +2,8 @@
 export type RelayMode =
   /** Passes bytes on, as they are. */
   | { readonly kind: "pass" }
-  /** Passes bytes on, each way this much later, in milliseconds. */
-  | { readonly kind: "delay"; readonly ms: number }
+  /** Passes bytes on, each way this much later, in milliseconds, and a random part of `jitterMs` more. */
+  | { readonly kind: "delay"; readonly ms: number; readonly jitterMs?: number }
   /** Closes every connection at once. */
   | { readonly kind: "refuse" }
   /** Accepts connections and never says a word. */

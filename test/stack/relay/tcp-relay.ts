@@ -62,9 +62,9 @@ export class TcpRelay {
     const [, host, port] = /^(.*):(\d+)$/.exec(mode.kind === "mislead" ? mode.target : this.#target) ?? [];
     const far = connect({ host: host ?? "", port: Number(port), allowHalfOpen: true });
     this.#keep(far);
-    const delayMs = mode.kind === "delay" ? mode.ms : 0;
-    carry(near, far, delayMs);
-    if (mode.kind !== "mute") carry(far, near, delayMs);
+    const delay = mode.kind === "delay" ? mode : { ms: 0 };
+    carry(near, far, delay);
+    if (mode.kind !== "mute") carry(far, near, delay);
     else far.resume();
     near.once("close", () => far.destroy());
     far.once("close", () => near.destroy());
@@ -108,8 +108,18 @@ export class TcpRelay {
   }
 }
 
-function carry(from: Socket, to: Socket, delayMs: number): void {
-  if (delayMs === 0) return void from.pipe(to);
-  from.on("data", (data) => void setTimeout(() => to.write(data), delayMs));
-  from.on("end", () => void setTimeout(() => to.end(), delayMs));
+function carry(
+  from: Socket,
+  to: Socket,
+  { ms, jitterMs = 0 }: { readonly ms: number; readonly jitterMs?: number },
+): void {
+  if (ms === 0) return void from.pipe(to);
+  // What came first goes first, whichever time is over: it is a stream.
+  const waiting: (() => void)[] = [];
+  const later = (work: () => void) => {
+    waiting.push(work);
+    setTimeout(() => waiting.shift()?.(), ms + Math.random() * jitterMs);
+  };
+  from.on("data", (data) => later(() => to.write(data)));
+  from.on("end", () => later(() => to.end()));
 }
