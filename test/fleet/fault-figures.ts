@@ -7,7 +7,7 @@ const MORE_BYTES = 150 * 1024 * 1024;
 /** What stands above the cells of a row. */
 export const headOfFaults: readonly string[] = [
   "what is broken",
-  "who signs was told",
+  "who orders and pays was told",
   "answered",
   "others",
   "their p99",

@@ -21,13 +21,13 @@ export interface Fault<Broken> {
 /** What it came to. Times are milliseconds. */
 export interface FaultFigures {
   readonly what: string;
-  /** What those who place orders and pay, with signatures, were told while it was broken, by code; they asked again. */
+  /** What those who place orders, and who pay with signatures, were told while it was broken, by code; they asked again. */
   readonly told: Readonly<Record<string, number>>;
   /** How many of their calls were answered all the same. */
   readonly answered: number;
   /** Those who sign nothing. */
   readonly others: ReturnType<Bystanders["since"]>;
-  /** From the mending until somebody who signs, and somebody who does not, was answered. */
+  /** From the mending until a payment was made, which is signed, and somebody was answered who signs nothing. */
   readonly backAfterMs: number;
   /** The most that a process had, in bytes; and how many more than before. */
   readonly peakBytes: number;
@@ -73,7 +73,9 @@ export async function underFault<Broken extends Breakable>(
     }
     const mendedMs = performance.now();
     bystanders.since();
-    await load.untilAnswered(1);
+    const { payments } = await vi.waitUntil(() => broken.effects().catch(() => undefined), waiting);
+    // Every payment is signed: by order, and by those who pay by themselves.
+    await vi.waitUntil(async () => (await broken.effects()).payments > payments, waiting);
     await vi.waitUntil(() => {
       const { calls, failures } = bystanders.since();
       return calls > failures.length;
