@@ -22,9 +22,10 @@ export function page(): string {
 /** The page with these figures in it. */
 export function pageWith(figures: Figures): string {
   const [before, rest = ""] = page().split(begin);
-  const [, after] = rest.split(end);
-  if (before === undefined || after === undefined) throw new Error("The page has no place for the figures.");
-  return `${before}${begin}\n${linesOf(figures)}\n${end}${after}`;
+  // The first of several: other runs have their places on the page too.
+  const after = rest.indexOf(end);
+  if (before === undefined || after < 0) throw new Error("The page has no place for the figures.");
+  return `${before}${begin}\n${linesOf(figures)}\n${rest.slice(after)}`;
 }
 
 /** Keeps the figures of a run, and shows them. */
