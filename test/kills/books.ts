@@ -203,7 +203,7 @@ export function tornLinesIn(file: string): string[] {
 }
 
 /** The lines of a decision log that are no JSON. */
-export function tornLines(log: string): string[] {
+function tornLines(log: string): string[] {
   const lines = log.split("\n");
   return lines.filter((line) => line !== "" && !isJson(line));
 }
