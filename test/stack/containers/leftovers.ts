@@ -3,6 +3,11 @@ import { docker } from "./docker.ts";
 /** The label that everything of one run carries in the engine. */
 export const runLabel = "zero-trust.e2e.run";
 
+/** What the project of infra/compose is called in one run; by that the engine finds everything of it. */
+export function projectOf(runId: string): string {
+  return `zero-trust-e2e-${runId}`;
+}
+
 type Kind = "container" | "network" | "volume";
 
 /** In the order in which they can be removed. */
@@ -19,9 +24,10 @@ const listings: readonly (readonly [kind: Kind, list: readonly string[], remove:
  */
 export async function removeLeftovers(runId: string): Promise<readonly string[]> {
   const found: string[] = [];
+  const labels = [`${runLabel}=${runId}`, `com.docker.compose.project=${projectOf(runId)}`];
   for (const [kind, list, remove] of listings) {
-    const printed = await docker(...list, "--filter", `label=${runLabel}=${runId}`);
-    const ids = printed.split("\n").filter((id) => id !== "");
+    const printed = await Promise.all(labels.map((label) => docker(...list, "--filter", `label=${label}`)));
+    const ids = printed.flatMap((lines) => lines.split("\n")).filter((id) => id !== "");
     if (ids.length > 0) await docker(...remove, ...ids);
     found.push(...ids.map((id) => `${kind} ${id}`));
   }
