@@ -63,8 +63,6 @@ export interface Row {
   readonly mutants: readonly string[] | { readonly none: string };
   /** Where it can be shown, if not as processes on one machine too. */
   readonly only?: "containers";
-  /** Needs replicas, a shared store or limits per client: it is due with the fleet. */
-  readonly due?: "fleet";
 }
 
 /** The rows of one method, or of one kind of fault. */

@@ -24,8 +24,7 @@ export interface RowReport extends Pick<Row, "id" | "attack" | "expected" | "def
     | "open"
     | "not run"
     /** Only containers can show it, and this run had none. */
-    | "containers only"
-    | "due with the fleet";
+    | "containers only";
   /** What was seen of what was expected, each once. */
   readonly observed: readonly string[];
   readonly durationMs: number;
@@ -64,7 +63,6 @@ export const marks: Readonly<Record<RowReport["state"], string>> = {
   open: "✗",
   "not run": "·",
   "containers only": "c",
-  "due with the fleet": "°",
 };
 
 /** How many rows are in each state that there is. */
@@ -88,15 +86,12 @@ function reportRow(row: Row, driver: Report["driver"], tests: readonly ScenarioR
 }
 
 function stateOf(
-  { expected, only, due }: Row,
+  { expected, only }: Row,
   driver: Report["driver"],
   tests: readonly ScenarioResult[],
   observed: ReadonlySet<string>,
 ): RowReport["state"] {
-  if (tests.length === 0) {
-    if (due === "fleet") return "due with the fleet";
-    return only === "containers" && driver !== "containers" ? "containers only" : "not run";
-  }
+  if (tests.length === 0) return only === "containers" && driver !== "containers" ? "containers only" : "not run";
   const complete = expected.every((each: Expected) => observed.has(each));
   return complete && tests.every(({ passed }) => passed) ? "held" : "open";
 }

@@ -60,10 +60,10 @@ function entry({ id, stride, threat, answer, files, scenarios, standards }: Thre
 
 /** A row, and the file of its tests. */
 function proof(id: string): string {
-  const { attack, due } = rowOf(id);
+  const { attack } = rowOf(id);
   const [file] = scenarioFilesOf(id);
   const row = file === undefined ? id : `[${id}](../${file})`;
-  return `  - ${row}: ${attack.replaceAll("_", "\\_")}${due === "fleet" ? " (due with the fleet)" : ""}`;
+  return `  - ${row}: ${attack.replaceAll("_", "\\_")}`;
 }
 
 function outro(): string {
