@@ -11,7 +11,14 @@ import { afterEach, beforeAll, expect, test } from "vitest";
 import { Health as HealthService } from "../src/gen/health/v1/health_pb.ts";
 import type { ServeOptions } from "../src/serve.ts";
 import { service } from "../src/service.ts";
-import { createTrustDomain, failureOf, type PingServing, servePing, type TrustDomain } from "./ping-serving.ts";
+import {
+  createTrustDomain,
+  failureOf,
+  type PingServing,
+  pingProtect,
+  servePing,
+  type TrustDomain,
+} from "./ping-serving.ts";
 import { rawCall, rawSession, statusOf } from "./raw-http2.ts";
 
 let domain: TrustDomain;
@@ -69,7 +76,9 @@ test("1 500 calls cancelled, 99 at a time, leave another call on their connectio
 });
 
 test("a flood of calls that are begun and cancelled costs its connection, and no other a call", async () => {
-  const serving = await start();
+  // The workload that floods is the one that is to be served: what it may call is not what is tried here.
+  const peer = { perSecond: 1_000_000, burst: 1_000_000 };
+  const serving = await start({ protect: { ...pingProtect, limits: { peer, client: peer } } });
   const session = await sessionTo(serving);
   const ping = serving.ping();
   // `once` would reject with the session's error, which is what we are after.

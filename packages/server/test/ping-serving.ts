@@ -17,6 +17,9 @@ const grants: GrantSource = {
     }),
 };
 
+/** Who may call, as the caller that the deployment knows. */
+export const pingProtect: ServeOptions["protect"] = { trustDomain: "production.internal", grants, credentials: [] };
+
 /** Whoever a certificate lets in may call. */
 export const pingPolicy: ServicePolicy = definePolicy(PingService, {
   ping: rules,
@@ -82,7 +85,7 @@ export async function servePing(
     identity: identityFromMemory(server),
     host: "127.0.0.1",
     port: 0,
-    protect: { trustDomain: "production.internal", grants, credentials: [] },
+    protect: pingProtect,
     services: [ping],
     ...options,
   };
