@@ -142,7 +142,7 @@ test.each<[string, (files: ScratchCommand) => void, RegExp]>([
   ],
   ["what is no file of keys", (files) => files.write("keys.json", "{}"), /no good: /],
   ["a file that others can read", (files) => chmodSync(files.path("keys.json"), 0o640), /open to others: chmod 600/],
-  ["a key that others can read", (files) => chmodSync(files.path("kek"), 0o640), /^The file \S+kek is open to others/],
+  ["a key that others can read", (files) => chmodSync(files.path("kek"), 0o604), /^The file \S+kek is open to others/],
 ])("refuses %s in one sentence, and changes nothing", async (_, harm, sentence) => {
   await scratch.type(issue);
   harm(scratch);
