@@ -2,6 +2,7 @@ import { afterAll, beforeAll, test } from "vitest";
 import { rowOf } from "../catalogue.ts";
 import { type Deployed, type Stack, serviceNames } from "../stack/stack.ts";
 import { startStack } from "../stack/start.ts";
+import { unlimited } from "../stack/unlimited.ts";
 import { type Observation, type Observe, observeIn } from "./observation.ts";
 import { Trial } from "./trial.ts";
 
@@ -20,14 +21,20 @@ export type Scenario<S extends Deployed = Stack> = (
 ) => void;
 
 /**
+ * What limits would shut is shut here by what it is about: a workload that sends a thousand wrong tokens, one after the other, gets as many
+ * answers of the verifier. That limits shut it too is for the rows that are about them.
+ */
+const startUnlimited = async () => await startStack({ environmentOf: () => unlimited });
+
+/**
  * Starts a stack for the scenarios of one file, and stops it after them.
  *
  * @param prepare - what they all need of it
- * @param start - in place of the stack that every file gets
+ * @param start - in place of the stack that every file gets, which has no limits
  */
 export function scenariosOn(
   prepare: (stack: Stack) => Promise<void> = async () => undefined,
-  start: () => Promise<Stack> = startStack,
+  start: () => Promise<Stack> = startUnlimited,
 ): Scenario {
   return scenariosOf(start, { prepare });
 }
