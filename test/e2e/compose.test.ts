@@ -58,6 +58,24 @@ describe.runIf(findCompose() !== undefined)("docker compose up", () => {
     return createClient(OrderService, withToken(channels, tokens));
   };
 
+  /** Asks a database of PostgreSQL behind the backs of the services. */
+  const asSuperuser = async (database: string, sql: string) => {
+    const password = readFileSync(join(project.prepared.deployment.folder, "postgres/superuser-password"), "utf8");
+    const psql = ["psql", "--no-psqlrc", "--tuples-only", "--no-align", "--username", "postgres"];
+    const postgres = await project.containerOf("postgres");
+    return await docker(
+      "exec",
+      "--env",
+      `PGPASSWORD=${password}`,
+      postgres,
+      ...psql,
+      "--dbname",
+      database,
+      "--command",
+      sql,
+    );
+  };
+
   test("everything is healthy, each by its own probe", async () => {
     for (const service of all) {
       const health = async () =>
@@ -80,6 +98,52 @@ describe.runIf(findCompose() !== undefined)("docker compose up", () => {
         () => undefined,
       );
     await expect.poll(state, { timeout: 30_000, interval: 250 }).toBe(OrderState.PAID);
+  });
+
+  test("a replica of payment that is cut off is not missed: every order is taken, and charged once", async () => {
+    const placing = await Promise.all([orders("order-1"), orders("order-2")]);
+    /** Places orders at both replicas, none of which may fail, and waits until all of them are paid. */
+    const pay = async (count: number) => {
+      const placed = await Promise.all(
+        Array.from({ length: count }, async (_, index) => {
+          const lines = [{ sku: "MUG", quantity: 1, unitPrice: { currencyCode: "EUR", minorUnits: 1250n } }];
+          const client = placing[index % 2] ?? placing[0];
+          const { order } = await client.createOrder({ requestId: crypto.randomUUID(), lines });
+          return { client, orderId: order?.orderId ?? "" };
+        }),
+      );
+      for (const { client, orderId } of placed) {
+        const state = async () => (await client.getOrder({ orderId })).order?.state;
+        await expect.poll(state, { timeout: 60_000, interval: 250 }).toBe(OrderState.PAID);
+      }
+    };
+    const payment = await project.containerOf("payment-1");
+    const captures = async () => (await dockerPrints("logs", payment)).split("PaymentService/CapturePayment").length;
+    const inspected = await docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", payment);
+    const networks = Object.entries(JSON.parse(inspected) as Record<string, { readonly Aliases: readonly string[] }>);
+
+    await pay(10);
+    for (const [network] of networks) await docker("network", "disconnect", network, payment);
+    const whenCutOff = await captures();
+    try {
+      await pay(30);
+    } finally {
+      for (const [network, { Aliases: names }] of networks) {
+        const aliases = names.flatMap((name) => ["--alias", name]);
+        await docker("network", "connect", ...aliases, network, payment);
+      }
+    }
+    // What it was told before it was cut off it may have ended since.
+    expect(whenCutOff).toBeGreaterThan(1);
+    expect(await captures()).toBe(whenCutOff);
+
+    const count = async (database: string, sql: string) =>
+      Number(await asSuperuser(database, `SELECT count(*) ${sql}`));
+    const paid = await count("order", "FROM orders WHERE state = 'PAID'");
+    expect(paid).toBeGreaterThan(30);
+    expect(await count("order", "FROM orders WHERE state <> 'PAID'")).toBe(0);
+    expect(await count("acquirer", "FROM charges")).toBe(paid);
+    expect(await count("payment", "FROM payments WHERE state = 'CAPTURED'")).toBe(paid);
   });
 
   test("no container is root, writes its root, has a capability, or more memory and processes than it was given", async () => {
