@@ -152,8 +152,16 @@ test("a replica that starts leaves alone what others are at, and begins with wha
     .set({ next_attempt_at_ms: BigInt(Date.now() + 15_000) })
     .where("order_id", "=", waiting)
     .execute();
+  const claimOfFirst = () =>
+    db
+      .selectFrom("outbox")
+      .select(["claimed_by", "next_attempt_at_ms"])
+      .where("order_id", "!=", waiting)
+      .executeTakeFirstOrThrow();
+  const before = await claimOfFirst();
   const second = await replica(paymentDouble(), { leaseMs: 60_000 });
   await second.outbox.start();
+  expect(await claimOfFirst()).toEqual(before);
   await vi.waitFor(() => expect(second.settled).toEqual([waiting]));
   expect(await count("outbox")).toBe(1);
   busy.answer();
