@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -20,6 +20,8 @@ const vitest = join(test, "node_modules/vitest/vitest.mjs");
 const runId = randomBytes(8).toString("hex");
 /** Everything that this run writes outside of containers. */
 const folder = mkdtempSync(join(tmpdir(), "zero-trust-e2e-run-"));
+// PostgreSQL does not run as root: as whom it runs then, it has to get to its own folder in here, and to no other.
+chmodSync(folder, 0o711);
 /** What an interrupted program may take to end by itself, in milliseconds. */
 const graceMs = 5_000;
 /** What the engine may take to make what it was asked for, in milliseconds. */
