@@ -1,6 +1,7 @@
 import { type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Channel, credentials, Metadata, Server, ServerCredentials, status } from "@grpc/grpc-js";
 import type { Engine } from "@zero-trust/database";
+import { type Databases, startDatabases } from "@zero-trust/database/test/databases";
 import {
   type CreateOrderRequestSchema,
   ListOrdersResponseSchema,
@@ -10,7 +11,6 @@ import {
 import { addService, type Client, createClient, encodePageToken, type FailedCall } from "@zero-trust/rpc";
 import type { Kysely } from "kysely";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { type Databases, startDatabases } from "../test/databases.ts";
 import { openOrders } from "../test/open-orders.ts";
 import { orderHandlers } from "./handlers.ts";
 import type { OrderSchema } from "./migrations.ts";

@@ -1,8 +1,8 @@
 // Several outboxes on one database, as several replicas of the service have: in PostgreSQL, since a file has one process.
 import type { DatabaseLocation } from "@zero-trust/database";
+import { type Databases, startDatabases } from "@zero-trust/database/test/databases";
 import type { Kysely } from "kysely";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
-import { type Databases, startDatabases } from "../test/databases.ts";
 import { openOrders, placeOrder } from "../test/open-orders.ts";
 import { type PaymentDouble, paymentDouble } from "../test/payment-double.ts";
 import type { OrderSchema } from "./migrations.ts";

@@ -1,10 +1,10 @@
 import { status } from "@grpc/grpc-js";
 import type { Engine } from "@zero-trust/database";
+import { type Databases, startDatabases } from "@zero-trust/database/test/databases";
 import { detail, RpcError } from "@zero-trust/rpc";
 import { RetryInfoSchema } from "@zero-trust/rpc/error-details";
 import type { Kysely } from "kysely";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { type Databases, startDatabases } from "../test/databases.ts";
 import { openOrders, placeOrder } from "../test/open-orders.ts";
 import { type Incident, type PaymentDouble, paymentDouble } from "../test/payment-double.ts";
 import type { OrderSchema } from "./migrations.ts";

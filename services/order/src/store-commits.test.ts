@@ -1,8 +1,8 @@
 // Transactions that overlap, which a file does not have.
 import { type DatabaseLocation, openDatabase } from "@zero-trust/database";
+import { type Databases, startDatabases } from "@zero-trust/database/test/databases";
 import { type Kysely, sql } from "kysely";
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
-import { type Databases, startDatabases } from "../test/databases.ts";
 import { migrations, type OrderSchema } from "./migrations.ts";
 import { type OrderRequest, OrderStore } from "./store.ts";
 

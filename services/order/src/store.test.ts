@@ -1,7 +1,7 @@
 import type { Engine } from "@zero-trust/database";
+import { type Databases, startDatabases } from "@zero-trust/database/test/databases";
 import type { Kysely } from "kysely";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type Databases, startDatabases } from "../test/databases.ts";
 import { openOrders, placeOrder } from "../test/open-orders.ts";
 import type { OrderSchema } from "./migrations.ts";
 import { type OrderRequest, OrderStore } from "./store.ts";

@@ -1,8 +1,8 @@
 import { status } from "@grpc/grpc-js";
+import { locationOn } from "@zero-trust/database/test/databases";
 import { OrderState } from "@zero-trust/proto/order/v1";
 import { startPostgres } from "@zero-trust/testkit/servers";
 import { expect, test, vi } from "vitest";
-import { locationOn } from "./databases.ts";
 import { networkTo } from "./network.ts";
 import { paymentDouble } from "./payment-double.ts";
 import { type CredentialsOf, startOrder } from "./start-order.ts";

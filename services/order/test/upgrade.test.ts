@@ -1,11 +1,11 @@
 import { type DatabaseLocation, type Engine, openDatabase } from "@zero-trust/database";
+import { type Databases, startDatabases } from "@zero-trust/database/test/databases";
 import type { Kysely } from "kysely";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import type { OrderSchema } from "../src/migrations.ts";
 import { Outbox } from "../src/outbox.ts";
 import { OutboxStore } from "../src/outbox-store.ts";
 import { OrderStore } from "../src/store.ts";
-import { type Databases, startDatabases } from "./databases.ts";
 import { openOrders, placeOrder } from "./open-orders.ts";
 import { paymentDouble } from "./payment-double.ts";
 import { outboxAsBefore, type PreviousSchema, placeAsBefore, previousMigrations } from "./previous-version.ts";

@@ -1,9 +1,9 @@
 import { Channel, credentials, Metadata, Server, ServerCredentials, status } from "@grpc/grpc-js";
 import { type Engine, openDatabase } from "@zero-trust/database";
+import { type Databases, startDatabases } from "@zero-trust/database/test/databases";
 import { Difference, LedgerAccount, PaymentService, PaymentState } from "@zero-trust/proto/payment/v1";
 import { addService, type Client, createClient, encodePageToken } from "@zero-trust/rpc";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type Databases, startDatabases } from "../test/databases.ts";
 import { type Acquirer, AcquirerUnavailableError } from "./acquirer.ts";
 import { paymentHandlers } from "./handlers.ts";
 import { LedgerStore } from "./ledger-store.ts";

@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { type Engine, openDatabase } from "@zero-trust/database";
+import { type Databases, startDatabases } from "@zero-trust/database/test/databases";
 import {
   CapturePaymentRequestSchema,
   type CreatePaymentRequest,
@@ -8,7 +9,6 @@ import {
 } from "@zero-trust/proto/payment/v1";
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { type Databases, startDatabases } from "../test/databases.ts";
 import { type Acquirer, AcquirerUnavailableError } from "./acquirer.ts";
 import { sumByCurrency } from "./ledger.ts";
 import { LedgerStore } from "./ledger-store.ts";

@@ -1,6 +1,6 @@
 import type { Engine } from "@zero-trust/database";
+import { type Databases, startDatabases } from "@zero-trust/database/test/databases";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type Databases, startDatabases } from "../test/databases.ts";
 import { type SimulatedAcquirer, simulatedAcquirer } from "./simulated-acquirer.ts";
 
 describe.each<Engine>(["sqlite", "postgres"])("on %s", (engine) => {

@@ -1,8 +1,8 @@
 import { status } from "@grpc/grpc-js";
+import { locationOn } from "@zero-trust/database/test/databases";
 import { PaymentState } from "@zero-trust/proto/payment/v1";
 import { startPostgres } from "@zero-trust/testkit/servers";
 import { expect, test, vi } from "vitest";
-import { locationOn } from "./databases.ts";
 import { type CredentialsOf, startPayment } from "./start-payment.ts";
 
 const requestId = (number: number) => `00000000-0000-4000-8000-${String(number).padStart(12, "0")}`;

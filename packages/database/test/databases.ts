@@ -1,10 +1,10 @@
-// The databases that the suites of stores run against, each new and empty.
+// The databases that the suites of stores run against, in the services too: each new and empty.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type DatabaseLocation, type Engine, openDatabase } from "@zero-trust/database";
 import { type PostgresServer, startPostgres } from "@zero-trust/testkit/servers";
 import { sql } from "kysely";
+import { type DatabaseLocation, type Engine, openDatabase } from "../src/index.ts";
 
 /** Where new databases come from. */
 export interface Databases extends AsyncDisposable {
