@@ -25,7 +25,7 @@ const config: ViteUserConfigFnObject = defineConfig(({ mode }) => {
       include:
         folder === undefined
           ? [
-              "{src,test,attacks,report,catalogue,threats,stack,fleet,kills,processes,scaling,interop,mutants,standards,traps}/**/*.test.ts",
+              "{src,test,attacks,bench,report,catalogue,threats,stack,fleet,kills,processes,scaling,interop,mutants,standards,traps}/**/*.test.ts",
               "examples/*.test.ts",
             ]
           : [`${folder}/**/*.test.ts`],

@@ -1,0 +1,69 @@
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Case, cases } from "./cases.ts";
+import { checkControl } from "./checked-control.ts";
+import type { ControlSaid, TimedSaid } from "./load/orders.ts";
+import { type Material, makeMaterial } from "./material.ts";
+import { targetOf } from "./measure-case.ts";
+import { startPinned } from "./pinned-process.ts";
+import { startServer } from "./started-server.ts";
+
+let material: Material;
+let folder: string;
+beforeAll(async () => {
+  material = await makeMaterial();
+  folder = mkdtempSync(join(tmpdir(), "bench-"));
+});
+afterAll(async () => {
+  await material[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true });
+});
+
+/** Starts a case's server and the load, sees what is refused, and makes some calls that have to be answered. */
+async function tryOut(the: Case): Promise<{ readonly control: ControlSaid; readonly calls: () => Promise<TimedSaid> }> {
+  const caller = await material.callerWith(2);
+  const server = await startServer({ material, folder, serverCore: undefined, fromSource: true }, the);
+  const load = await startPinned("load/main.ts", { core: undefined, fromSource: true });
+  running.push(server, load);
+  await load.ask({ open: the.name, caller, target: targetOf(the, server.port) });
+  return {
+    control: await load.ask<ControlSaid>({ control: the.name }),
+    calls: () => load.ask<TimedSaid>({ timed: the.name, ms: 100, perSecond: 200, seed: 1 }),
+  };
+}
+
+const running: AsyncDisposable[] = [];
+afterAll(async () => {
+  await Promise.all(running.map((each) => each[Symbol.asyncDispose]()));
+});
+
+const full = cases.find(({ name }) => name === "full") as Case;
+
+test("the full stack answers the load's calls, and refuses those with anything wrong", async () => {
+  const { control, calls } = await tryOut(full);
+  expect(control).toEqual({
+    wrong: {
+      "no certificate": "no connection",
+      "no token": "status 16",
+      "a token with another signature": "status 16",
+      "no signature": "status 16",
+      "another signature": "status 16",
+      "the same signature again": "status 16",
+    },
+    right: "let in",
+  });
+  expect((await calls()).calls).toBeGreaterThan(5);
+});
+
+test("a server that asks for nothing is not measured as one that does", async () => {
+  const { control } = await tryOut({ ...full, server: "bare" });
+  expect(() => checkControl("full", control)).toThrow("full: a call with no token was not refused: let in");
+});
+
+test("each case has a name of its own, and a server", () => {
+  expect(new Set(cases.map(({ name }) => name)).size).toBe(cases.length);
+  const servers = cases.map(({ server }) => `servers/${server}.ts`);
+  expect(servers.filter((file) => !existsSync(new URL(file, import.meta.url)))).toEqual([]);
+});

@@ -1,0 +1,64 @@
+import { once } from "node:events";
+import { type ClientHttp2Session, connect, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
+import type { TlsMaterial } from "@zero-trust/mtls";
+import type { CallerMaterial } from "../material.ts";
+import { headersMaker } from "./headers.ts";
+import { messagesOf } from "./messages.ts";
+import type { Target } from "./orders.ts";
+
+/** Connections to a server, over which calls are made in turn. */
+export interface CalledTarget {
+  readonly target: Target;
+  /** Makes a call over one of the connections; calls back with what is wrong with it, undefined when it went well. */
+  call(connection: number, done: (wrong: string | undefined) => void, headers?: OutgoingHttpHeaders): void;
+  /** The headers of the next call. */
+  readonly headers: () => OutgoingHttpHeaders;
+  close(): void;
+}
+
+/** Opens the connections. */
+export async function openTarget(target: Target, caller: CallerMaterial): Promise<CalledTarget> {
+  const messages = messagesOf(target.method, target.bodyBytes);
+  const headers = headersMaker(target, caller, messages);
+  const sessions = await Promise.all(Array.from({ length: target.connections }, () => openSession(target, caller.tls)));
+  return {
+    target,
+    headers,
+    call(connection, done, given = headers()) {
+      const stream = (sessions[connection] as ClientHttp2Session).request(given);
+      let status: unknown;
+      let bytes = 0;
+      stream.on("response", (fields) => {
+        status = fields["grpc-status"];
+      });
+      stream.on("trailers", (fields: IncomingHttpHeaders) => {
+        status = fields["grpc-status"];
+      });
+      stream.on("data", (chunk: Buffer) => {
+        bytes += chunk.length;
+      });
+      stream.on("error", () => {});
+      stream.on("close", () => {
+        if (status !== "0") done(`status ${String(status)}`);
+        else if (bytes !== messages.answerBytes) done(`${bytes} bytes instead of ${messages.answerBytes}`);
+        else done(undefined);
+      });
+      stream.end(messages.frames);
+    },
+    close() {
+      for (const session of sessions) session.close();
+    },
+  };
+}
+
+/** A connection as a gRPC client makes it. */
+async function openSession({ port, plaintext }: Target, tls: TlsMaterial): Promise<ClientHttp2Session> {
+  const session = connect(`${plaintext ? "http" : "https"}://127.0.0.1:${port}`, {
+    ...tls,
+    servername: "ping.production.internal",
+    minVersion: "TLSv1.3",
+    settings: { enablePush: false, initialWindowSize: 1024 * 1024 },
+  });
+  await once(session, "remoteSettings");
+  return session;
+}

@@ -1,0 +1,66 @@
+import type { OutgoingHttpHeaders } from "node:http2";
+import { connect } from "node:tls";
+import type { CallerMaterial } from "../material.ts";
+import type { Asked } from "../servers/given.ts";
+import type { CalledTarget } from "./called-target.ts";
+import type { ControlSaid } from "./orders.ts";
+
+type Spoil = (headers: OutgoingHttpHeaders) => void;
+
+/** For each credential: the calls that lack it, or have it wrong. */
+const spoils: Readonly<Record<Asked, Readonly<Record<string, Spoil>>>> = {
+  MTLS: {},
+  API_KEY: {
+    "no API key": (headers) => delete headers["x-api-key"],
+    "another API key": (headers) => change(headers, "x-api-key"),
+  },
+  BEARER: {
+    "no token": (headers) => delete headers["authorization"],
+    "a token with another signature": (headers) => change(headers, "authorization"),
+  },
+  HMAC: {
+    "no signature": (headers) => delete headers["x-signature"],
+    "another signature": (headers) => change(headers, "x-signature"),
+  },
+};
+
+/** Shows that a server is no open door: makes each call that lacks one thing or has it wrong, and the same call done right. */
+export async function control(called: CalledTarget, caller: CallerMaterial): Promise<ControlSaid> {
+  const { target } = called;
+  const outcomeOf = (headers: OutgoingHttpHeaders) =>
+    new Promise<string>((resolve) => {
+      called.call(0, (fault) => resolve(fault ?? "let in"), headers);
+    });
+  const wrong: Record<string, string> = {};
+  if (!target.plaintext) wrong["no certificate"] = await connectWithout(called, caller);
+  for (const [name, spoil] of target.presents.flatMap((asked) => Object.entries(spoils[asked]))) {
+    const headers = called.headers();
+    spoil(headers);
+    wrong[name] = await outcomeOf(headers);
+  }
+  const headers = called.headers();
+  const right = await outcomeOf(headers);
+  if (target.presents.includes("HMAC")) wrong["the same signature again"] = await outcomeOf(headers);
+  return { wrong, right };
+}
+
+/** A server that lets it in says so with its settings, the first that it ever sends. */
+function connectWithout({ target }: CalledTarget, { tls }: CallerMaterial): Promise<string> {
+  return new Promise((resolve) => {
+    const options = { ca: tls.ca, servername: "ping.production.internal", ALPNProtocols: ["h2"] };
+    const socket = connect({ ...options, host: "127.0.0.1", port: target.port });
+    socket.on("data", () => {
+      resolve("let in");
+      socket.destroy();
+    });
+    socket.on("error", () => resolve("no connection"));
+    socket.on("close", () => resolve("no connection"));
+  });
+}
+
+/** Puts another character in the middle of the last part of a value: in a token that is its signature. */
+function change(headers: OutgoingHttpHeaders, name: string): void {
+  const value = String(headers[name]);
+  const at = value.length - 12;
+  headers[name] = `${value.slice(0, at)}${value[at] === "a" ? "b" : "a"}${value.slice(at + 1)}`;
+}

@@ -1,0 +1,80 @@
+/**
+ * `pnpm bench`: what each defence costs a call, as ratios to a bare server over mutual TLS that is measured in the same run, in
+ * turns. `--quick` takes two minutes; `--only full,naive`; `--pairs 40`; `--seed 7` repeats an order; `--out file` keeps the result.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { seededRandom } from "../kills/seeded-random.ts";
+import { type Case, cases } from "./cases.ts";
+import { makeMaterial } from "./material.ts";
+import { CONNECTIONS, type Effort, IN_FLIGHT, measureCase } from "./measure-case.ts";
+import type { BenchResult, CaseResult } from "./result.ts";
+import { rowOf, tableHead } from "./table.ts";
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    only: { type: "string" },
+    pairs: { type: "string" },
+    seed: { type: "string" },
+    out: { type: "string" },
+  },
+});
+const wanted = values.only?.split(",");
+const unknown = wanted?.filter((name) => !cases.some((each) => each.name === name)) ?? [];
+if (process.platform !== "linux" || unknown.length > 0) {
+  console.error(
+    unknown.length > 0
+      ? `There is no case ${unknown.join(", ")}; there are ${cases.map(({ name }) => name).join(", ")}.`
+      : "It reads processor time from Linux's /proc.",
+  );
+  process.exit(1);
+}
+const chosen: readonly Case[] = wanted === undefined ? cases : cases.filter(({ name }) => wanted.includes(name));
+const effort: Effort = values.quick
+  ? { pairs: 5, windowMs: 500, warmUpMs: 1_000, halfLoadMs: 1_500 }
+  : { pairs: 20, windowMs: 1_000, warmUpMs: 3_000, halfLoadMs: 10_000 };
+const pairs = values.pairs === undefined ? effort.pairs : Number(values.pairs);
+const seed = values.seed === undefined ? Date.now() % 1_000_000 : Number(values.seed);
+const isPinned = cpus().length > 1 && spawnSync("taskset", ["-V"]).status === 0;
+
+console.log(`${pairs} pairs of windows of ${effort.windowMs} ms, in random order (seed ${seed}).`);
+console.log(
+  `${IN_FLIGHT} calls in flight over ${CONNECTIONS} connections, each with a nonce and a signature of its own.`,
+);
+console.log(
+  isPinned
+    ? "Servers on core 0, the load on core 1.\n"
+    : "Neither servers nor load are pinned to a core (no taskset, or one core): figures are worth less.\n",
+);
+console.log(tableHead);
+const folder = mkdtempSync(join(tmpdir(), "bench-"));
+const results: CaseResult[] = [];
+try {
+  await using material = await makeMaterial();
+  const cores = isPinned ? { serverCore: 0, loadCore: 1 } : { serverCore: undefined, loadCore: undefined };
+  const run = { ...effort, pairs, material, random: seededRandom(seed), folder, ...cores };
+  for (const each of chosen) {
+    const result = await measureCase(run, each);
+    console.log(rowOf(result));
+    results.push(result);
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+const result: BenchResult = {
+  measuredAt: new Date().toISOString(),
+  node: process.version,
+  processor: cpus()[0]?.model ?? "an unknown processor",
+  seed,
+  pairs,
+  windowMs: effort.windowMs,
+  connections: CONNECTIONS,
+  inFlight: IN_FLIGHT,
+  isPinned,
+  cases: results,
+};
+if (values.out !== undefined) writeFileSync(values.out, `${JSON.stringify(result, null, 2)}\n`);

@@ -1,0 +1,36 @@
+import { closeSync, openSync } from "node:fs";
+import { join } from "node:path";
+import type { Case } from "./cases.ts";
+import type { Material } from "./material.ts";
+import { type PinnedProcess, startPinned } from "./pinned-process.ts";
+import type { Given } from "./servers/given.ts";
+
+/** Where servers are started, and with what. */
+export interface Place {
+  readonly material: Material;
+  /** For what the servers write. */
+  readonly folder: string;
+  readonly serverCore: number | undefined;
+  /** Runs the packages' sources instead of what is built of them. */
+  readonly fromSource?: boolean;
+}
+
+/** A server under test. */
+export interface StartedServer extends PinnedProcess {
+  readonly port: number;
+}
+
+/** Starts a server and waits until it can check calls. */
+export async function startServer(
+  { material, folder, serverCore, fromSource }: Place,
+  { name, server, asks }: Pick<Case, "name" | "server" | "asks">,
+): Promise<StartedServer> {
+  const stdout = openSync(join(folder, `${name}.log`), "a");
+  try {
+    const started = await startPinned(`servers/${server}.ts`, { core: serverCore, stdout, fromSource });
+    const { port } = await started.ask<{ port: number }>({ material: material.server, asks } satisfies Given);
+    return { ...started, port };
+  } finally {
+    closeSync(stdout);
+  }
+}
