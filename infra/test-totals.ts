@@ -1,6 +1,6 @@
 /**
  * Prints `N passed, N failed`, summed over the vitest reports of all packages. A package that has tests and no
- * report counts as one failure: its tests did not run. With `--e2e`, `--browser`, `--interop`, `--adopt` or `--mutants`, the report of
+ * report counts as one failure: its tests did not run. With `--e2e`, `--stores`, `--browser`, `--interop`, `--adopt` or `--mutants`, the report of
  * that run must be there too.
  */
 import { existsSync, globSync, readFileSync } from "node:fs";
@@ -22,7 +22,7 @@ const hasTests = (folder: string): boolean =>
     `${folder}/{src,test,examples,attacks,report,catalogue,threats,stack,kills,processes,interop,mutants,traps}/**/*.test.ts`,
   ).length > 0;
 const expected = packages.filter(hasTests).map((folder) => join(folder, ".vitest/report.json"));
-for (const run of ["e2e", "browser", "interop", "adopt", "mutants"]) {
+for (const run of ["e2e", "stores", "browser", "interop", "adopt", "mutants"]) {
   if (process.argv.includes(`--${run}`)) expected.push(`test/.vitest/${run}.json`);
 }
 

@@ -130,7 +130,7 @@ describe.runIf(hasValkey)("a request that was served is not served again by a Va
       // The other has all that this one had but the last, and the mark too.
       const mark = String(await valkey.operate("GET", "zt:nonce:since"));
       await other.operate("SET", "zt:nonce:since", mark);
-      await valkey.operate("REPLICAOF", other.server.host, String(other.server.port));
+      await valkey.operate("REPLICAOF", other.server.peerAddress(), String(other.server.port));
       await vi.waitUntil(
         async () => String(await valkey.operate("INFO", "replication")).includes("master_link_status:up"),
         inTime,

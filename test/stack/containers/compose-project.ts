@@ -9,6 +9,7 @@ import { serviceNames } from "../stack.ts";
 import { docker } from "./docker.ts";
 import { imageOf, variableOf } from "./images.ts";
 import { projectOf } from "./leftovers.ts";
+import { storeImage } from "./store-image.ts";
 
 /** infra/compose with a deployment and a name of its own. */
 export interface ComposeProject extends AsyncDisposable {
@@ -74,10 +75,4 @@ export async function newComposeProject(): Promise<ComposeProject> {
       rmSync(folder, { recursive: true });
     },
   };
-}
-
-/** The public image, one that is named by a variable, or what is built here in its place. */
-async function storeImage(kind: "postgres" | "valkey"): Promise<string> {
-  const { stdout } = await promisify(execFile)("bash", [join(top, "infra/docker/base-images.sh"), kind]);
-  return stdout.trim();
 }

@@ -28,8 +28,25 @@ export async function removeLeftovers(runId: string): Promise<readonly string[]>
   for (const [kind, list, remove] of listings) {
     const printed = await Promise.all(labels.map((label) => docker(...list, "--filter", `label=${label}`)));
     const ids = printed.flatMap((lines) => lines.split("\n")).filter((id) => id !== "");
-    if (ids.length > 0) await docker(...remove, ...ids);
+    if (ids.length > 0) await removeAll([...remove, ...ids]);
     found.push(...ids.map((id) => `${kind} ${id}`));
   }
   return found;
+}
+
+/** What the engine is about to remove by itself cannot be removed, and is gone a moment later. */
+const goes = /removal of container \w+ is already in progress/u;
+
+async function removeAll(command: readonly string[]): Promise<void> {
+  for (;;) {
+    try {
+      await docker(...command);
+      return;
+    } catch (error) {
+      const said = String(error);
+      if (said.includes("No such container")) return;
+      if (!goes.test(said)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
 }

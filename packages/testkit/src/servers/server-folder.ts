@@ -1,4 +1,4 @@
-import { chownSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,9 +13,14 @@ export interface ServerTls {
 /** A folder that is gone with this process, whatever becomes of it. */
 export interface ServerFolder extends Disposable {
   readonly path: string;
+  /** Whose it is. */
+  readonly uid: number;
   /** Writes a file that its owner alone can read. */
   write(name: string, content: string): string;
 }
+
+/** Who owns nothing, for a server that must not be root; undefined where this process is not root either. */
+export const nobody: number | undefined = process.getuid?.() === 0 ? 65_534 : undefined;
 
 /** Makes the folder of one server, which belongs to a user when one is given. */
 export function serverFolder(name: string, owner?: number): ServerFolder {
@@ -28,6 +33,7 @@ export function serverFolder(name: string, owner?: number): ServerFolder {
   process.once("exit", remove);
   return {
     path,
+    uid: statSync(path).uid,
     write(file, content) {
       const written = join(path, file);
       writeFileSync(written, content, { mode: 0o600 });

@@ -1,22 +1,23 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import type { ServerChild, ServerPlace } from "./server-place.ts";
 
-/** A server that runs as a child of this process. */
+/** A server that runs as long as this process. */
 export class ServerProcess {
+  readonly #place: ServerPlace;
   readonly #command: readonly string[];
   readonly #ready: RegExp;
-  readonly #uid: number | undefined;
-  #child: ChildProcess | undefined;
+  #child: ServerChild | undefined;
 
   /**
+   * @param place - where it runs
    * @param command - the program and its arguments
-   * @param options - `ready`: the line by which it says that it serves; `uid`: as whom, this process's user unless given
+   * @param ready - the line by which it says that it serves
    */
-  constructor(command: readonly string[], options: { readonly ready: RegExp; readonly uid?: number | undefined }) {
+  constructor(place: ServerPlace, command: readonly string[], ready: RegExp) {
+    this.#place = place;
     this.#command = command;
-    this.#ready = options.ready;
-    this.#uid = options.uid;
+    this.#ready = ready;
   }
 
   /** Of its last start. */
@@ -26,11 +27,9 @@ export class ServerProcess {
 
   /** Starts it and waits until it serves; rejects with its last words. */
   async start(): Promise<void> {
-    const [program = "", ...args] = this.#command;
-    const identity = this.#uid === undefined ? {} : { uid: this.#uid, gid: this.#uid };
-    const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], ...identity });
+    const child = this.#place.spawn(this.#command);
     this.#child = child;
-    const kill = () => void child.kill("SIGKILL");
+    const kill = () => this.signal("SIGKILL");
     process.prependOnceListener("exit", kill);
     const serving = Promise.withResolvers<void>();
     const words: string[] = [];
@@ -43,14 +42,14 @@ export class ServerProcess {
     child.once("error", serving.reject);
     child.once("close", () => {
       process.off("exit", kill);
-      serving.reject(new Error(`${program} did not start: ${words.join("\n")}`));
+      serving.reject(new Error(`${this.#command[0]} did not start: ${words.join("\n")}`));
     });
     await serving.promise;
   }
 
   /** Sends it a signal. */
   signal(signal: NodeJS.Signals): void {
-    this.#child?.kill(signal);
+    if (this.#child !== undefined) this.#place.signal(this.#child, signal);
   }
 
   /** Ends it and waits until it is gone. */
@@ -58,8 +57,8 @@ export class ServerProcess {
     const child = this.#child;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const gone = once(child, "exit");
-    child.kill("SIGCONT");
-    child.kill(signal);
+    this.signal("SIGCONT");
+    this.signal(signal);
     await gone;
   }
 }

@@ -2,7 +2,8 @@ import { spawnSync } from "node:child_process";
 import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { connect as connectTls } from "node:tls";
-import { freePort, type ServerTls, serverFolder } from "./server-folder.ts";
+import { freePort, nobody, type ServerTls, serverFolder } from "./server-folder.ts";
+import { imageFor, serverPlace } from "./server-place.ts";
 import { ServerProcess } from "./server-process.ts";
 
 /** How a Valkey server is started. */
@@ -22,6 +23,8 @@ export interface ValkeyServer extends AsyncDisposable {
   readonly user: string;
   readonly password: string;
   readonly pid: number;
+  /** The address by which another server of these reaches it, on the same port. */
+  peerAddress(): string;
   /** Says something to it as its operator, who may do everything; gives the reply as the protocol has it, and throws one that is an error. */
   operate(...command: readonly string[]): Promise<string>;
   /** Ends it; what it does not keep on a disk, which is everything by default, is gone. */
@@ -38,15 +41,17 @@ const password = "throwaway";
 /** Another user, whose rights no test takes away. */
 const operator = "operator";
 
-/** The program that is installed here, `valkey-server` or `redis-server`; undefined where there is none. */
+/** The program that is installed here, `valkey-server` or `redis-server`, or that of an image; undefined where there is none. */
 export function findValkey(): string | undefined {
+  if (imageFor("valkey") !== undefined) return "valkey-server";
   return ["valkey-server", "redis-server"].find((name) => spawnSync(name, ["--version"]).status === 0);
 }
 
 /**
- * Starts the Valkey or Redis server of this machine, empty and without a disk.
+ * Starts the Valkey or Redis server of this machine, empty and without a disk; in a container of the image that
+ * `ZT_TEST_VALKEY_IMAGE` names, where it names one.
  *
- * @throws Error when none is installed
+ * @throws Error when none is installed, or the container does not start
  * @example
  * ```ts
  * import { startValkey } from "@zero-trust/testkit/servers";
@@ -60,8 +65,10 @@ export async function startValkey(options: ValkeyServerOptions = {}): Promise<Va
   const program = findValkey();
   if (program === undefined) throw new Error("Neither valkey-server nor redis-server is installed.");
   await using cleanup = new AsyncDisposableStack();
-  const folder = cleanup.use(serverFolder("valkey"));
+  const image = imageFor("valkey");
+  const folder = cleanup.use(serverFolder("valkey", image === undefined ? undefined : nobody));
   const port = await freePort();
+  const place = serverPlace({ image, folder, port });
   const listening =
     tls === undefined
       ? { port: String(port) }
@@ -80,7 +87,8 @@ export async function startValkey(options: ValkeyServerOptions = {}): Promise<Va
     `user ${operator} on >${password} ~* &* +@all`,
   ];
   const all = {
-    bind: "127.0.0.1",
+    bind: place.listen,
+    "protected-mode": "no",
     dir: folder.path,
     save: '""',
     appendonly: "no",
@@ -89,9 +97,8 @@ export async function startValkey(options: ValkeyServerOptions = {}): Promise<Va
     ...settings,
   };
   const lines = [...Object.entries(all).map(([name, value]) => `${name} ${value}`), ...users];
-  const server = new ServerProcess([program, folder.write("valkey.conf", `${lines.join("\n")}\n`)], {
-    ready: /eady to accept connections/,
-  });
+  const command = [program, folder.write("valkey.conf", `${lines.join("\n")}\n`)];
+  const server = new ServerProcess(place, command, /eady to accept connections/);
   cleanup.defer(async () => await server.stop("SIGKILL"));
   await server.start();
   const running = cleanup.move();
@@ -103,7 +110,8 @@ export async function startValkey(options: ValkeyServerOptions = {}): Promise<Va
     get pid() {
       return server.pid;
     },
-    operate: (...command) => said({ port, tls }, command),
+    peerAddress: () => place.peerAddress(),
+    operate: (...words) => said({ port, tls }, words),
     stop: (signal = "SIGTERM") => server.stop(signal),
     start: () => server.start(),
     pause: () => server.signal("SIGSTOP"),
