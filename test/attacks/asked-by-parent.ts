@@ -10,7 +10,7 @@ export function optionsOfParent<T>(): Promise<T> {
 }
 
 /** Says that this process is at work, and answers each question of its parent from now on. */
-export function answerParent(figures: () => object): void {
-  process.on("message", () => process.send?.(figures()));
+export function answerParent(answer: (question: unknown) => object | Promise<object>): void {
+  process.on("message", (question) => void Promise.resolve(answer(question)).then((said) => process.send?.(said)));
   process.send?.("started");
 }

@@ -7,12 +7,12 @@ import { fileURLToPath } from "node:url";
 export interface ChildProgram extends AsyncDisposable {
   /** The lines that it wrote, to standard output and standard error. */
   readonly lines: readonly string[];
-  /** Asks it for its figures, of the time since it was asked last; rejects with its last words when it has ended. */
-  ask(): Promise<unknown>;
+  /** Asks it for its figures, of the time since it was asked last, or something else; rejects with its last words when it has ended. */
+  ask(question?: object): Promise<unknown>;
 }
 
-/** How long a program may take to start or to answer, in milliseconds. */
-const patienceMs = 20_000;
+/** How long a program may take to start or to answer, in milliseconds, unless it has much to do. */
+const PATIENCE_MS = 20_000;
 
 /**
  * Starts a program that says "ready", takes one message with its options, and says "started" when it has done with them;
@@ -20,7 +20,11 @@ const patienceMs = 20_000;
  *
  * @throws Error with what the program wrote when it does not come up
  */
-export async function startChildProgram(file: string, options: object): Promise<ChildProgram> {
+export async function startChildProgram(
+  file: string,
+  options: object,
+  patienceMs: number = PATIENCE_MS,
+): Promise<ChildProgram> {
   const child = fork(fileURLToPath(new URL(file, import.meta.url)), {
     execArgv: ["--conditions=source"],
     stdio: ["ignore", "pipe", "pipe", "ipc"],
@@ -33,7 +37,7 @@ export async function startChildProgram(file: string, options: object): Promise<
   // What cannot be sent is not answered either.
   child.on("error", () => {});
   const answer = () =>
-    message(child).catch((cause: unknown) => {
+    message(child, patienceMs).catch((cause: unknown) => {
       throw new Error(`${file} does not answer; it said: ${lines.at(-1)}`, { cause });
     });
   try {
@@ -46,9 +50,9 @@ export async function startChildProgram(file: string, options: object): Promise<
   }
   return {
     lines,
-    ask() {
+    ask(question) {
       const answered = answer();
-      child.send("figures", () => {});
+      child.send(question ?? "figures", () => {});
       return answered;
     },
     async [Symbol.asyncDispose]() {
@@ -58,7 +62,7 @@ export async function startChildProgram(file: string, options: object): Promise<
   };
 }
 
-async function message(child: ChildProcess): Promise<unknown> {
+async function message(child: ChildProcess, patienceMs: number): Promise<unknown> {
   if (child.exitCode !== null || child.signalCode !== null) throw new Error("It has ended.");
   const gone = new AbortController();
   const leave = () => gone.abort(new Error("It has ended."));

@@ -12,12 +12,14 @@ export function collectedBytes(): number {
   return heapUsed + external;
 }
 
+/** Makes something, and says what it takes in memory while somebody holds on to it, in bytes. */
+export async function weighed<T>(make: () => T | Promise<T>): Promise<{ readonly made: T; readonly bytes: number }> {
+  const before = collectedBytes();
+  const made = await make();
+  return { made, bytes: collectedBytes() - before };
+}
+
 /** What one of many things takes: of `count` that `make` makes and holds on to, in bytes. */
 export async function bytesOfOne(count: number, make: () => unknown): Promise<number> {
-  const before = collectedBytes();
-  const held = [await make()];
-  const bytes = (collectedBytes() - before) / count;
-  // Held until here, so that it was not garbage when it was counted.
-  held.length = 0;
-  return bytes;
+  return (await weighed(make)).bytes / count;
 }

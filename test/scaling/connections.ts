@@ -15,7 +15,7 @@ export interface ConnectionsOptions {
 /** What it says when it is asked. */
 export interface ConnectionsSaid {
   readonly residentBytes: number;
-  /** Of its own time, since its start. */
+  /** Of its own time since its start, but for that of its answers. */
   readonly microseconds: number;
 }
 
@@ -31,8 +31,18 @@ const WARM_UP = 100;
 /** At a time, so that none waits for its handshake too long. */
 const AT_A_TIME = 10;
 
-/** Opens connections to a server in a process of its own, and asks it what they took. */
-export async function measureConnections(): Promise<ConnectionCost> {
+/**
+ * Opens connections to a server in a process of its own, and asks it what they took.
+ *
+ * @param count - `warmUp`: how many are open before those that count; `connections`: how many count
+ */
+export async function measureConnections({
+  warmUp = WARM_UP,
+  connections = CONNECTIONS,
+}: {
+  readonly warmUp?: number;
+  readonly connections?: number;
+} = {}): Promise<ConnectionCost> {
   const ca = await createCa();
   const workload = (name: string) => ca.issue({ spiffeId: `spiffe://production.internal/${name}` });
   const [tls, caller] = await Promise.all([workload("ping"), workload("caller")]);
@@ -40,7 +50,7 @@ export async function measureConnections(): Promise<ConnectionCost> {
   await using server = await startChildProgram("../scaling/connections-main.ts", {
     tls,
     port,
-    connections: CONNECTIONS + WARM_UP,
+    connections: connections + warmUp,
   } satisfies ConnectionsOptions);
   const options = clientTlsOptions({
     identity: identityFromMemory(caller),
@@ -58,13 +68,13 @@ export async function measureConnections(): Promise<ConnectionCost> {
     }
   };
   try {
-    await openAll(WARM_UP);
+    await openAll(warmUp);
     const before = await said(server);
-    await openAll(CONNECTIONS);
+    await openAll(connections);
     const after = await said(server);
     return {
-      bytes: (after.residentBytes - before.residentBytes) / CONNECTIONS,
-      microseconds: (after.microseconds - before.microseconds) / CONNECTIONS,
+      bytes: (after.residentBytes - before.residentBytes) / connections,
+      microseconds: (after.microseconds - before.microseconds) / connections,
     };
   } finally {
     for (const session of sessions) session.destroy();

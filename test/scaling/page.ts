@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Constants } from "./constants.ts";
+import { markdownTable as table } from "./markdown-table.ts";
 import { firstLimit, type Limit, limitsOfFleet, limitsOfOne, reachedAt, replicasFor, times } from "./model.ts";
 
 /** What the last run measured, and the page that shows it. */
@@ -112,10 +113,3 @@ const share = (part: number) => (part > 1 ? `**${rounded(part)}×** over` : `${r
 const number = (value: number) => value.toLocaleString("en").replaceAll(",", " ");
 /** Two digits: what is measured so is good for no more. */
 const rounded = (value: number) => number(Number(value.toPrecision(2)));
-
-/** As `biome format` lays tables out. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((name, at) => Math.max(name.length, ...rows.map((row) => (row[at] ?? "").length), 3));
-  const line = (cells: readonly string[]) => `| ${cells.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join(" | ")} |`;
-  return [line(head), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n");
-}

@@ -1,0 +1,31 @@
+import type { HandshakeFigures } from "./handshakes.ts";
+import type { ImageFigures } from "./images.ts";
+import type { SubjectFigures } from "./measure-subject.ts";
+import type { MemoryFigures } from "./memory.ts";
+import type { ProcessFigures } from "./process-times.ts";
+
+/** Where and how something was measured. */
+export interface Circumstances {
+  readonly measuredAt: string;
+  readonly node: string;
+  readonly processor: string;
+  readonly processors: number;
+  /** With fewer and smaller sizes, or for a shorter time. */
+  readonly isQuick: boolean;
+}
+
+/** Figures of one part, with where they are from. */
+export interface Part<T> {
+  readonly circumstances: Circumstances;
+  readonly figures: T;
+}
+
+/** What a run measures, each part by itself: what is not measured again stays. */
+export interface Figures {
+  readonly subjects: Part<readonly SubjectFigures[]>;
+  readonly handshakes: Part<HandshakeFigures>;
+  readonly processes: Part<ProcessFigures>;
+  readonly memory: Part<MemoryFigures>;
+  /** Where no container engine answers there are none. */
+  readonly images: Part<ImageFigures>;
+}

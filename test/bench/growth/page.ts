@@ -1,0 +1,168 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { markdownTable as table } from "../../scaling/markdown-table.ts";
+import type { Circumstances, Figures } from "./figures.ts";
+import type { HandshakeFigures } from "./handshakes.ts";
+import type { ImageFigures } from "./images.ts";
+import type { SubjectFigures, WorkFigures } from "./measure-subject.ts";
+import type { MemoryFigures } from "./memory.ts";
+import type { ProcessFigures } from "./process-times.ts";
+import type { Spread } from "./slope.ts";
+
+/** What the last run of each part measured, and the page that shows it. */
+const measuredPath = fileURLToPath(new URL("measured.json", import.meta.url));
+const pagePath = fileURLToPath(new URL("../../../docs/growth.md", import.meta.url));
+
+const begin = "<!-- measured: written by `pnpm bench:growth --write` -->\n";
+const end = "<!-- end -->\n";
+
+/** The figures that are committed. */
+export function measured(): Partial<Figures> {
+  return existsSync(measuredPath) ? (JSON.parse(readFileSync(measuredPath, "utf8")) as Partial<Figures>) : {};
+}
+
+/** The page as it is. */
+export function page(): string {
+  return readFileSync(pagePath, "utf8");
+}
+
+/** The page with these figures in it. */
+export function pageWith(figures: Partial<Figures>): string {
+  const [before, rest = ""] = page().split(begin);
+  const [, after] = rest.split(end);
+  if (before === undefined || after === undefined) throw new Error("The page has no place for the figures.");
+  return `${before}${begin}\n${linesOf(figures)}\n${end}${after}`;
+}
+
+/** Keeps what a run measured beside what it did not measure, and shows all of it. */
+export function writeMeasured(figures: Partial<Figures>): void {
+  const all = { ...measured(), ...figures };
+  writeFileSync(measuredPath, `${JSON.stringify(all, null, 2)}\n`);
+  writeFileSync(pagePath, pageWith(all));
+}
+
+/** What there is, as sections of a page. */
+export function linesOf({ subjects, handshakes, processes, memory, images }: Partial<Figures>): string {
+  const sections = [
+    ...(subjects === undefined
+      ? []
+      : ["## Decisions and memory", of(subjects.circumstances), ...subjects.figures.flatMap(subjectLines)]),
+    ...(handshakes === undefined
+      ? []
+      : ["## Handshakes", of(handshakes.circumstances), ...handshakeLines(handshakes.figures)]),
+    ...(processes === undefined
+      ? []
+      : ["## Start and end", of(processes.circumstances), ...processLines(processes.figures)]),
+    ...(memory === undefined ? [] : ["## Memory under load", of(memory.circumstances), ...memoryLines(memory.figures)]),
+    ...(images === undefined ? [] : ["## Images", of(images.circumstances), ...imageLines(images.figures)]),
+  ];
+  return `${sections.join("\n\n")}\n`;
+}
+
+function of({ measuredAt, node, processor, processors, isQuick }: Circumstances): string {
+  const quick = isQuick ? " A quick run, with fewer and smaller sizes: for a first look." : "";
+  return `Measured on ${measuredAt} with Node ${node} on ${processors} cores of ${processor}.${quick}`;
+}
+
+function subjectLines({ what, memory, works }: SubjectFigures): readonly string[] {
+  const [few, many] = [memory[0], memory.at(-1)];
+  const bytesOfOne =
+    few === undefined || many === undefined ? Number.NaN : (many.bytes - few.bytes) / (many.size - few.size);
+  const rows = memory.map(({ size, bytes }, at) => [
+    number(size),
+    byteCount(bytes),
+    ...works.map(({ sizes }) => spread(sizes[at]?.microseconds, time)),
+  ]);
+  const last = ["**grows by**", `${byteCount(bytesOfOne)} each`, ...works.map(slopeOf)];
+  return [`### ${what}`, table(["how many", "memory", ...works.map((work) => work.what)], [...rows, last])];
+}
+
+/** What is done once for all of them is looked at by the one. */
+function slopeOf({ isForAll, perTenfold, sizes }: WorkFigures): string {
+  const most = sizes.at(-1);
+  if (isForAll && most !== undefined) return `${time(most.microseconds.median / most.size)} each`;
+  return `${spread(perTenfold, signedTime)} each tenfold`;
+}
+
+function handshakeLines({ sizes, perTenfold }: HandshakeFigures): readonly string[] {
+  const rows = sizes.map(({ size, microseconds }) => [
+    number(size),
+    spread(microseconds, time),
+    number(Math.round(1_000_000 / microseconds.median)),
+  ]);
+  return [
+    table(
+      ["connections that are open", "one handshake, of the server's processor", "a second and core"],
+      [...rows, ["**grows by**", `${spread(perTenfold, signedTime)} each tenfold`, ""]],
+    ),
+  ];
+}
+
+function processLines(figures: ProcessFigures): readonly string[] {
+  const ms = (value: number) => time(value * 1_000);
+  const rows = Object.entries(figures).map(([name, times]) => [
+    name,
+    spread(times.listening, ms),
+    spread(times.healthy, ms),
+    spread(times.processor, ms),
+    spread(times.idleExit, ms),
+    spread(times.busyExit, ms),
+  ]);
+  const head = [
+    "service",
+    "start → listens",
+    "start → healthy",
+    "processor until then",
+    "SIGTERM → gone, idle",
+    "a call's answer → gone, after SIGTERM",
+  ];
+  return [table(head, rows)];
+}
+
+function memoryLines({ seconds, calls, services }: MemoryFigures): readonly string[] {
+  const listed = Object.entries(calls).map(([name, count]) => `${number(count)} ${name}`);
+  const rows = Object.entries(services).flatMap(([name, { idle, samples, bytesAMinute, idleAgain }]) => {
+    const [first, middle, last] = [samples[0], samples[samples.length / 2 - 1], samples.at(-1)];
+    return (["collected", "resident"] as const).map((kind) => [
+      kind === "collected" ? name : "",
+      kind === "collected" ? "when garbage is gone" : "resident",
+      ...[idle, first, middle, last, idleAgain].map((held) => byteCount(held?.[kind] ?? Number.NaN)),
+      kind === "collected" ? `${byteCount(bytesAMinute, true)} a minute` : "",
+    ]);
+  });
+  const at = (sample: number) => `after ${number(Math.round((seconds * sample) / 20))} s`;
+  return [
+    `${number(seconds)} s of steady calls: ${listed.join(", ")}.`,
+    table(["service", "memory", "idle", at(1), at(10), at(20), "idle again", "slope of the second half"], rows),
+  ];
+}
+
+function imageLines({ base, baseBytes, bytes }: ImageFigures): readonly string[] {
+  const rows = Object.entries(bytes).map(([image, all]) => [image, byteCount(all), byteCount(all - baseBytes)]);
+  return [table(["image", "all of it", `besides \`${base}\` (${byteCount(baseBytes)})`], rows)];
+}
+
+/** The middle, and between what the middle half lies. */
+function spread(values: Spread | undefined, print: (value: number) => string): string {
+  if (values === undefined) return "";
+  return `${print(values.median)} (${print(values.from)} to ${print(values.to)})`;
+}
+
+function time(microseconds: number): string {
+  const size = Math.abs(microseconds);
+  if (size >= 1_000_000) return `${rounded(microseconds / 1_000_000)} s`;
+  return size >= 1_000 ? `${rounded(microseconds / 1_000)} ms` : `${rounded(microseconds)} µs`;
+}
+
+const signedTime = (microseconds: number) => `${microseconds > 0 ? "+" : ""}${time(microseconds)}`;
+
+function byteCount(bytes: number, isSigned = false): string {
+  const size = Math.abs(bytes);
+  const sign = isSigned && bytes > 0 ? "+" : "";
+  if (size >= 1_000_000) return `${sign}${rounded(bytes / 1_000_000)} MB`;
+  return size >= 1_000 ? `${sign}${rounded(bytes / 1_000)} kB` : `${sign}${rounded(bytes)} B`;
+}
+
+const number = (value: number) => value.toLocaleString("en", { maximumFractionDigits: 3 }).replaceAll(",", " ");
+/** Two digits: what is measured so is good for no more. */
+const rounded = (value: number) => number(Number(value.toPrecision(2))).replace("-", "−");
