@@ -1,5 +1,6 @@
 import { measureConnections } from "../../scaling/connections.ts";
-import { perTenfold, type Spread, spreadOf } from "./slope.ts";
+import { type Spread, spreadOf } from "../statistics.ts";
+import { perTenfold } from "./slope.ts";
 
 /** What a handshake takes of a server that has so many connections already. */
 export interface HandshakeFigures {

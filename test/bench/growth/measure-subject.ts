@@ -1,5 +1,6 @@
 import { startChildProgram } from "../../attacks/child-program.ts";
-import { perTenfold, type Spread, spreadOf } from "./slope.ts";
+import { type Spread, spreadOf } from "../statistics.ts";
+import { perTenfold } from "./slope.ts";
 import { type SubjectName, subjects } from "./subjects/index.ts";
 
 /** What `subject-main.ts` is told. */

@@ -1,13 +1,13 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { markdownTable as table } from "../../scaling/markdown-table.ts";
+import type { Spread } from "../statistics.ts";
 import type { Circumstances, Figures } from "./figures.ts";
 import type { HandshakeFigures } from "./handshakes.ts";
 import type { ImageFigures } from "./images.ts";
 import type { SubjectFigures, WorkFigures } from "./measure-subject.ts";
 import type { MemoryFigures } from "./memory.ts";
 import type { ProcessFigures } from "./process-times.ts";
-import type { Spread } from "./slope.ts";
 
 /** What the last run of each part measured, and the page that shows it. */
 const measuredPath = fileURLToPath(new URL("measured.json", import.meta.url));
@@ -145,7 +145,7 @@ function imageLines({ base, baseBytes, bytes }: ImageFigures): readonly string[]
 /** The middle, and between what the middle half lies. */
 function spread(values: Spread | undefined, print: (value: number) => string): string {
   if (values === undefined) return "";
-  return `${print(values.median)} (${print(values.from)} to ${print(values.to)})`;
+  return `${print(values.median)} (${print(values.low)} to ${print(values.high)})`;
 }
 
 function time(microseconds: number): string {

@@ -8,10 +8,10 @@ import { spiffeIdOf } from "@zero-trust/infra/names";
 import { rawCall } from "@zero-trust/infra/raw-call";
 import { issuerEnvironment, newStackFolder, orderEnvironment, paymentEnvironment } from "@zero-trust/infra/stack";
 import { httpsAgent, identityFromDirectory, mutualTlsChannels, type TlsIdentity } from "@zero-trust/mtls";
-import { meter } from "../../scaling/processor-time.ts";
+import { processorMicroseconds } from "../processor-time.ts";
+import { type Spread, spreadOf } from "../statistics.ts";
 import { type BuiltService, startBuilt } from "./built-service.ts";
 import { grpcUnderWay, httpsUnderWay } from "./call-under-way.ts";
-import { type Spread, spreadOf } from "./slope.ts";
 
 /** How long a service takes to start and to end, in milliseconds. */
 export interface ProcessTimes {
@@ -89,14 +89,14 @@ async function startAndEnd(deployment: Deployment, how: "idle" | "busy"): Promis
   const running = [];
   for (const name of services) {
     const service = opened.use(startBuilt(name, environmentOf[name]()));
-    const used = meter([service.pid]);
     const port = await service.listening;
     const listening = performance.now() - service.startedMs;
     const identity = opened.adopt(identityFromDirectory(deployment.tlsFolder(workloadOf[name])), (it) => it.close());
     await untilHealthy(name, identity, port);
     const healthy = performance.now() - service.startedMs;
+    const processor = processorMicroseconds(service.pid) / 1_000;
     if (name !== "order") addresses[name] = `127.0.0.1:${port}`;
-    running.push({ name, service, port, identity, listening, healthy, processor: used() / 1_000 });
+    running.push({ name, service, port, identity, listening, healthy, processor });
   }
   const runs = [];
   for (const { name, service, port, identity, ...times } of running.toReversed()) {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { perTenfold, slope, spreadOf } from "./slope.ts";
+import { perTenfold, slope } from "./slope.ts";
 
 const sizes = [1, 10, 1_000, 1_000_000];
 
@@ -32,11 +32,4 @@ test("one that is off by a little moves the slope by less", () => {
 test("one size has no slope", () => {
   expect(() => perTenfold([{ size: 10, value: 1 }])).toThrow(RangeError);
   expect(() => perTenfold([])).toThrow(RangeError);
-});
-
-test("the middle of several values, and of their halves, in whatever order they come", () => {
-  expect(spreadOf([5, 1, 3, 2, 4])).toEqual({ median: 3, from: 2, to: 4 });
-  expect(spreadOf([1, 2])).toEqual({ median: 1.5, from: 1.25, to: 1.75 });
-  expect(spreadOf([9])).toEqual({ median: 9, from: 9, to: 9 });
-  expect(() => spreadOf([])).toThrow(RangeError);
 });

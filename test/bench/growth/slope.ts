@@ -1,20 +1,3 @@
-/** The middle of several values, and between which of them the middle half lies. */
-export interface Spread {
-  readonly median: number;
-  readonly from: number;
-  readonly to: number;
-}
-
-/**
- * How several values lie.
- *
- * @throws RangeError when there are none
- */
-export function spreadOf(values: readonly number[]): Spread {
-  const sorted = values.toSorted((one, other) => one - other);
-  return { median: quantile(sorted, 0.5), from: quantile(sorted, 0.25), to: quantile(sorted, 0.75) };
-}
-
 /** One measurement: of how many, and what it came to. */
 export interface Point {
   readonly size: number;
@@ -41,14 +24,6 @@ export function slope(points: readonly (readonly [x: number, y: number])[]): num
  */
 export function perTenfold(points: readonly Point[]): number {
   return slope(points.map(({ size, value }) => [Math.log10(size), value]));
-}
-
-/** Between two values where none is at that place. */
-function quantile(sorted: readonly number[], part: number): number {
-  const at = part * (sorted.length - 1);
-  const [below, above] = [sorted[Math.floor(at)], sorted[Math.ceil(at)]];
-  if (below === undefined || above === undefined) throw new RangeError("There are no values.");
-  return below + (above - below) * (at % 1);
 }
 
 const sum = (values: readonly number[]) => values.reduce((all, one) => all + one, 0);
