@@ -6,12 +6,13 @@
 #   base-images.sh debian    where other programs come from: Debian with apt           ZT_DEBIAN_IMAGE
 #   base-images.sh postgres  PostgreSQL for infra/compose and the tests                ZT_POSTGRES_IMAGE
 #   base-images.sh valkey    Valkey for the same                                       ZT_VALKEY_IMAGE
+#   base-images.sh prometheus       Prometheus for the same                            ZT_PROMETHEUS_IMAGE
 #   base-images.sh KIND --wanted    the name alone, whether it is there or not
 #
 # The variable names the image wanted; unless it is set, the ARG of the Dockerfile does, or infra/compose/compose.yaml. A local
 # one is used; else it is pulled; where it cannot be pulled, a stand-in is built from Debian's packages and the Node binary that
-# npm brought (Linux): zero-trust/runtime:local, zero-trust/debian:local, which has Node and no npm, zero-trust/postgres:local
-# and zero-trust/valkey:local, which is Debian's Redis.
+# npm brought (Linux): zero-trust/runtime:local, zero-trust/debian:local, which has Node and no npm, zero-trust/postgres:local,
+# zero-trust/valkey:local, which is Debian's Redis, and zero-trust/prometheus:local.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -31,7 +32,8 @@ case $kind in
   debian) variable=ZT_DEBIAN_IMAGE default=$(default_of DEBIAN faketime.Dockerfile) standin=zero-trust/debian:local ;;
   postgres) variable=ZT_POSTGRES_IMAGE default=$(composed ZT_POSTGRES_IMAGE) standin=zero-trust/postgres:local ;;
   valkey) variable=ZT_VALKEY_IMAGE default=$(composed ZT_VALKEY_IMAGE) standin=zero-trust/valkey:local ;;
-  *) sed -n '2,14s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  prometheus) variable=ZT_PROMETHEUS_IMAGE default=$(composed ZT_PROMETHEUS_IMAGE) standin=zero-trust/prometheus:local ;;
+  *) sed -n '2,15s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 chosen=${!variable:-}
 wanted=${chosen:-$default}
@@ -53,7 +55,7 @@ if [[ -n $version && $made == "$version" && -z $chosen ]]; then echo "$standin";
 say "pulling $wanted …"
 if timeout "$pull_seconds" docker pull --quiet "$wanted" >/dev/null 2>&1; then echo "$wanted"; exit; fi
 advice="set $variable to an image that can be had."
-if [[ $kind == postgres || $kind == valkey ]]; then
+if [[ $kind == postgres || $kind == valkey || $kind == prometheus ]]; then
   debian=$(bash "${BASH_SOURCE[0]}" debian)
   say "$wanted cannot be pulled; building $standin from Debian's packages …"
   docker build --quiet --tag "$standin" --file "$here/$kind.Dockerfile" --build-arg "DEBIAN=$debian" "$here" >&2 ||

@@ -5,6 +5,7 @@ import { channelsTo, type RunningServices, tokensOf, withToken } from "@zero-tru
 import { OrderService, OrderState } from "@zero-trust/proto/order/v1";
 import { createClient } from "@zero-trust/rpc";
 import { beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { prometheusAt } from "../processes/prometheus-api.ts";
 import { type ComposeProject, findCompose, newComposeProject } from "../stack/containers/compose-project.ts";
 import { docker, dockerPrints } from "../stack/containers/docker.ts";
 import { imageOf } from "../stack/containers/images.ts";
@@ -98,6 +99,29 @@ describe.runIf(findCompose() !== undefined)("docker compose up", () => {
         () => undefined,
       );
     await expect.poll(state, { timeout: 30_000, interval: 250 }).toBe(OrderState.PAID);
+  });
+
+  test("a Prometheus beside it finds every replica by name, sees the order in what they say, and no alert fires", async () => {
+    await project.run("--profile", "observability", "up", "--detach", "prometheus");
+    const prometheus = prometheusAt(await project.portOf("prometheus"));
+    // It looks every 15 seconds.
+    const patience = { timeout: 90_000, interval: 1000 };
+    const asked = async (expr: string) => {
+      const found = await prometheus.query(expr).catch(() => []);
+      return Object.fromEntries(found.map(({ metric, value }) => [metric["service"] ?? "all", value]));
+    };
+    const replicas = { issuer: 1, order: 2, payment: 2 };
+    await expect.poll(() => asked("count by (service) (up == 1)"), patience).toEqual(replicas);
+    await expect.poll(() => asked("sum by (service) (zt_ready)"), patience).toEqual(replicas);
+    const captured = 'sum by (service) (zt_decisions_total{outcome="allowed",rpc_method=~".*/CapturePayment"})';
+    expect((await asked(captured))["payment"]).toBeGreaterThanOrEqual(1);
+    const alerts = await vi.waitFor(async () => {
+      const all = await prometheus.alerts();
+      expect(all.filter(({ health }) => health !== "ok")).toEqual([]);
+      return all;
+    }, patience);
+    expect(alerts.length).toBeGreaterThan(15);
+    expect(alerts.filter(({ state }) => state === "firing")).toEqual([]);
   });
 
   test("a replica of payment that is cut off is not missed: every order is taken, and charged once", async () => {

@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url";
 import { docker } from "../stack/containers/docker.ts";
 import { variableOf } from "../stack/containers/images.ts";
 import { removeLeftovers, runLabel } from "../stack/containers/leftovers.ts";
-import { storeImage } from "../stack/containers/store-image.ts";
+import { otherImage } from "../stack/containers/other-image.ts";
 import { serviceNames } from "../stack/stack.ts";
 
 const top = fileURLToPath(new URL("../..", import.meta.url));
@@ -82,8 +82,8 @@ async function testServices(args: readonly string[]): Promise<boolean> {
 /** The very suites that `pnpm test` runs against servers that are processes; the files of SQLite are the same here and there. */
 async function testStores(args: readonly string[]): Promise<boolean> {
   const environment = {
-    ZT_TEST_POSTGRES_IMAGE: await storeImage("postgres"),
-    ZT_TEST_VALKEY_IMAGE: await storeImage("valkey"),
+    ZT_TEST_POSTGRES_IMAGE: await otherImage("postgres"),
+    ZT_TEST_VALKEY_IMAGE: await otherImage("valkey"),
     ZT_TEST_LABEL: `${runLabel}=${runId}`,
   };
   const config = ["--root", "..", "--config", "vitest.config.ts", "--mode", "stores", "--maxWorkers", "2"];

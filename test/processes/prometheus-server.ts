@@ -6,16 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parse, stringify } from "yaml";
+import { type PrometheusApi, prometheusAt } from "./prometheus-api.ts";
 
 /** A Prometheus of this machine that scrapes processes on loopback, by the fleet's own configuration and alerts. */
-export interface PrometheusServer extends AsyncDisposable {
-  /** The answer of an instant query: each series' labels and value. */
-  query(
-    expr: string,
-  ): Promise<readonly { readonly metric: Readonly<Record<string, string>>; readonly value: number }[]>;
-  /** Asks another path of its API, and gives the `data` of the answer. */
-  ask(path: string): Promise<unknown>;
-}
+export interface PrometheusServer extends PrometheusApi, AsyncDisposable {}
 
 /** Whether there is one. */
 export function findPrometheus(): boolean {
@@ -70,24 +64,12 @@ export async function startPrometheus(ports: Readonly<Record<string, number>>): 
     await gone;
   });
 
-  async function ask(path: string): Promise<unknown> {
-    const response = await fetch(`http://127.0.0.1:${port}/api/v1/${path}`);
-    const { data } = (await response.json()) as { data?: unknown };
-    if (!response.ok) throw new Error(`Prometheus answered ${response.status} to ${path}.`);
-    return data;
-  }
   const running = cleanup.move();
   void gone.then(() => {
     if (child.exitCode !== null && child.exitCode !== 0) console.error(said);
   });
   return {
-    ask,
-    async query(expr) {
-      const data = (await ask(`query?query=${encodeURIComponent(expr)}`)) as {
-        result: { metric: Record<string, string>; value: [number, string] }[];
-      };
-      return data.result.map(({ metric, value: [, value] }) => ({ metric, value: Number(value) }));
-    },
+    ...prometheusAt(port),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }

@@ -9,7 +9,7 @@ import { serviceNames } from "../stack.ts";
 import { docker } from "./docker.ts";
 import { imageOf, variableOf } from "./images.ts";
 import { projectOf } from "./leftovers.ts";
-import { storeImage } from "./store-image.ts";
+import { otherImage } from "./other-image.ts";
 
 /** infra/compose with a deployment and a name of its own. */
 export interface ComposeProject extends AsyncDisposable {
@@ -20,13 +20,12 @@ export interface ComposeProject extends AsyncDisposable {
   run(...args: readonly string[]): Promise<string>;
   /** The container of a service, by its name in compose.yaml. */
   containerOf(service: string): Promise<string>;
-  /** The port of this machine that leads to one of a service. */
+  /** The port of this machine that leads to the one that a service publishes. */
   portOf(service: string): Promise<number>;
 }
 
 const top = fileURLToPath(new URL("../../..", import.meta.url));
 const file = join(top, "infra/compose/compose.yaml");
-const servicePort = "50051";
 
 /** The program that is `docker compose` here: the plugin, or what there was before it; undefined where there is neither. */
 export function findCompose(): readonly [string, ...string[]] | undefined {
@@ -37,7 +36,7 @@ export function findCompose(): readonly [string, ...string[]] | undefined {
 /**
  * Makes a deployment and what `docker compose` needs to start it; nothing is started yet.
  *
- * @throws Error where there is no `docker compose`, or no image of a store
+ * @throws Error where there is no `docker compose`, or no image of what is not ours
  */
 export async function newComposeProject(): Promise<ComposeProject> {
   const [program, ...args] = findCompose() ?? [];
@@ -48,11 +47,12 @@ export async function newComposeProject(): Promise<ComposeProject> {
   const name = projectOf(runId);
   const images = Object.fromEntries([
     ...serviceNames.map((service) => [variableOf(service), imageOf(service)]),
-    ["ZT_POSTGRES_IMAGE", await storeImage("postgres")],
-    ["ZT_VALKEY_IMAGE", await storeImage("valkey")],
+    ["ZT_POSTGRES_IMAGE", await otherImage("postgres")],
+    ["ZT_VALKEY_IMAGE", await otherImage("valkey")],
+    ["ZT_PROMETHEUS_IMAGE", await otherImage("prometheus")],
   ]) as Readonly<Record<string, string>>;
   // Any ports that are free.
-  const ports = { ZT_ISSUER_PORT: "0", ZT_ORDER_1_PORT: "0", ZT_ORDER_2_PORT: "0" };
+  const ports = { ZT_ISSUER_PORT: "0", ZT_ORDER_1_PORT: "0", ZT_ORDER_2_PORT: "0", ZT_PROMETHEUS_PORT: "0" };
   const env = { ...process.env, ...prepared.environment, ...images, ...ports, COMPOSE_PROJECT_NAME: name };
   const run = async (...rest: readonly string[]) => {
     const options = { env, maxBuffer: 64 << 20 };
@@ -67,11 +67,11 @@ export async function newComposeProject(): Promise<ComposeProject> {
     run,
     containerOf,
     async portOf(service) {
-      const [address = ""] = (await docker("port", await containerOf(service), servicePort)).split("\n");
+      const [address = ""] = (await docker("port", await containerOf(service))).split("\n");
       return Number(address.slice(address.lastIndexOf(":") + 1));
     },
     async [Symbol.asyncDispose]() {
-      await run("down", "--volumes", "--remove-orphans", "--timeout", "5");
+      await run("--profile", "observability", "down", "--volumes", "--remove-orphans", "--timeout", "5");
       rmSync(folder, { recursive: true });
     },
   };

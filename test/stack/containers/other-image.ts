@@ -5,11 +5,11 @@ import { promisify } from "node:util";
 const script = fileURLToPath(new URL("../../../infra/docker/base-images.sh", import.meta.url));
 
 /**
- * The image of a store: the public one, one that is named by a variable, or what is built here in its place.
+ * The image of a program that is not ours: the public one, one that is named by a variable, or what is built here in its place.
  *
  * @throws Error where there is none
  */
-export async function storeImage(kind: "postgres" | "valkey"): Promise<string> {
+export async function otherImage(kind: "postgres" | "valkey" | "prometheus"): Promise<string> {
   const { stdout } = await promisify(execFile)("bash", [script, kind]);
   return stdout.trim();
 }
