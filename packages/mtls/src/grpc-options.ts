@@ -53,6 +53,8 @@ export function hardenedServerOptions(overrides: ServerOptions = {}): ServerOpti
     "grpc.keepalive_time_ms": KEEPALIVE_TIME_MS,
     "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,
     "grpc-node.max_session_memory": MAX_SESSION_MEMORY_MB,
+    // Books of every call and stream that nobody reads: no server of ours has the service that tells of them.
+    "grpc.enable_channelz": 0,
     // An option that is undefined would lift the bound.
     ...Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined)),
   };

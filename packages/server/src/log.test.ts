@@ -1,6 +1,9 @@
+import { spawnSync } from "node:child_process";
 import * as grpc from "@grpc/grpc-js";
+import type { DecisionEvent } from "@zero-trust/auth";
+import type { Printable } from "@zero-trust/auth/server";
 import { expect, test } from "vitest";
-import { createLog, grpcLogger, installGrpcLogger, type Log, recordLog } from "./log.ts";
+import { createLog, decisionLog, grpcLogger, installGrpcLogger, type Log, recordLog } from "./log.ts";
 
 function capture(): { readonly log: Log; readonly lines: string[] } {
   const lines: string[] = [];
@@ -88,6 +91,45 @@ test.each(["warn", "error", "silent"])("writes records at level %s too, and noth
   const lines: string[] = [];
   const log = createLog({ name: "order", level, destination: { write: (line) => lines.push(line) } });
   log.info("nothing");
-  recordLog(log, "decision").info({ token: "canary" }, "decision");
-  expect(only(lines)).toMatchObject({ level: "info", log: "decision", token: "[redacted]" });
+  recordLog(log, "token").info({ token: "canary" }, "token");
+  expect(only(lines)).toMatchObject({ level: "info", log: "token", token: "[redacted]" });
+});
+
+test("writes decisions at any level, with all that they say and a time of the log's own", () => {
+  const lines: string[] = [];
+  const log = createLog({ name: "order", level: "silent", destination: { write: (line) => lines.push(line) } });
+  const event: DecisionEvent = {
+    time: new Date(0),
+    method: "/order.v1.OrderService/GetOrder" as Printable,
+    outcome: "allowed",
+    credentials: ["BEARER" as Printable],
+    credentialIds: ["a-token's-id" as Printable],
+    rule: "BEARER read:orders" as Printable,
+    latencyMs: 0.5,
+  };
+  decisionLog(log)(event);
+  const { time: _, ...said } = event;
+  expect(only(lines)).toEqual({
+    ...{ level: "info", name: "order", log: "decision", msg: "decision" },
+    ...said,
+    time: expect.stringMatching(/^20\d\d-/u) as string,
+  });
+});
+
+test("writes to standard output what was said last before the process ends, and in order", () => {
+  const script = `
+    import { createLog } from "${new URL("./log.ts", import.meta.url).href}";
+    const log = createLog({ name: "order" });
+    for (let index = 0; index < 1_000; index += 1) log.info({ index }, "x".repeat(100));
+    log.fatal("the last one");
+    process.exit(1);`;
+  const { stdout, status } = spawnSync(process.execPath, ["--conditions=source", "--input-type=module", "-e", script], {
+    encoding: "utf8",
+    maxBuffer: 10_000_000,
+  });
+  expect(status).toBe(1);
+  const lines = stdout.trimEnd().split("\n");
+  const said = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  expect(said.slice(0, -1).map(({ index }) => index)).toEqual(Array.from({ length: 1_000 }, (_, index) => index));
+  expect(said.at(-1)).toMatchObject({ level: "fatal", msg: "the last one" });
 });

@@ -1,4 +1,5 @@
 import * as grpc from "@grpc/grpc-js";
+import type { DecisionEvent } from "@zero-trust/auth";
 import { destination as fileDestination, type Logger, pino, stdTimeFunctions } from "pino";
 import { redact, redactText } from "./redact.ts";
 
@@ -30,7 +31,7 @@ export function createLog(options: LogOptions): Log {
       name: options.name,
       level: options.level ?? "info",
       base: {},
-      timestamp: stdTimeFunctions.isoTime,
+      timestamp: isoTime,
       formatters: {
         level: (label) => ({ level: label }),
         log: redactFields,
@@ -48,8 +49,7 @@ export function createLog(options: LogOptions): Log {
         streamWrite: escapeLine,
       },
     },
-    // Written at once: the last line before an exit is the one that is needed.
-    options.destination ?? fileDestination({ dest: 1, sync: true }),
+    options.destination ?? standardOutput(),
   );
   // The fields of children pass no formatter. Children inherit this method, so theirs do here.
   const child = Reflect.get(log, "child") as unknown as (bindings: object) => Log;
@@ -63,7 +63,7 @@ export function createLog(options: LogOptions): Log {
  * What a record is about, in its field `log`: every decision on a call, every connection that was refused, every token, and
  * when the process listens and closes, which tools wait for.
  */
-export type RecordKind = "decision" | "connection" | "lifecycle" | "token";
+export type RecordKind = "connection" | "lifecycle" | "token";
 
 /**
  * Makes the log of one kind of records. It writes them whatever the level of the log is: that is for those who look for
@@ -91,9 +91,58 @@ export function grpcLogger(log: Log): Partial<Console> {
   };
 }
 
+/**
+ * Makes what writes decisions to a log. Their texts are harmless already (`Printable`), so they are not looked through once more,
+ * which would take longer than all the rest of writing them.
+ */
+export function decisionLog(log: Log): (event: DecisionEvent) => void {
+  const records = log.child({ log: "decision" }, { level: "info", formatters: { log: (event) => event } });
+  return ({ time: _, ...event }) => records.info(event, "decision");
+}
+
 /** Makes grpc-js write to this log, in place of the console. */
 export function installGrpcLogger(log: Log): void {
   grpc.setLogger(grpcLogger(log));
+}
+
+let timeMs = Number.NaN;
+let timeField = "";
+
+/** As pino's own, made once a millisecond. */
+function isoTime(): string {
+  const nowMs = Date.now();
+  if (nowMs !== timeMs) {
+    timeMs = nowMs;
+    timeField = stdTimeFunctions.isoTime();
+  }
+  return timeField;
+}
+
+/** Lines of one turn that are this long together are not kept waiting for its end; in characters. */
+const MAX_WAITING = 16 * 1024;
+let output: LogDestination | undefined;
+
+/**
+ * Standard output, written once in a turn of the event loop for all the lines of that turn, and at the end of the process: the last
+ * line before an exit is the one that is needed.
+ */
+function standardOutput(): LogDestination {
+  if (output !== undefined) return output;
+  const file = fileDestination({ dest: 1, sync: true });
+  let waiting = "";
+  const flush = (): void => {
+    if (waiting !== "") file.write(waiting);
+    waiting = "";
+  };
+  process.on("exit", flush);
+  output = {
+    write(line) {
+      if (waiting === "") setImmediate(flush);
+      waiting += line;
+      if (waiting.length >= MAX_WAITING) flush();
+    },
+  };
+  return output;
 }
 
 function redactFields(fields: object): Record<string, unknown> {

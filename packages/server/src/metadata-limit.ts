@@ -32,10 +32,10 @@ export function refuseLargeMetadata(
 
 function metadataBytes(headers: IncomingHttpHeaders): number {
   let bytes = 0;
-  for (const [name, value] of Object.entries(headers)) {
-    for (const each of Array.isArray(value) ? value : [value ?? ""]) {
-      bytes += name.length + each.length + ENTRY_OVERHEAD_BYTES;
-    }
+  for (const name of Object.keys(headers)) {
+    const value = headers[name];
+    if (Array.isArray(value)) for (const each of value) bytes += name.length + each.length + ENTRY_OVERHEAD_BYTES;
+    else bytes += name.length + (value?.length ?? 0) + ENTRY_OVERHEAD_BYTES;
   }
   return bytes;
 }

@@ -15,7 +15,7 @@ import { Health as HealthService } from "./gen/health/v1/health_pb.ts";
 import { coverGaps } from "./grpc-js-internals.ts";
 import { createHealth } from "./health.ts";
 import { listenError } from "./listen-error.ts";
-import { type Log, recordLog } from "./log.ts";
+import { decisionLog, type Log, recordLog } from "./log.ts";
 import { type ReadinessCheck, watchReadiness } from "./readiness.ts";
 import { createReflection } from "./reflection.ts";
 import { type ServiceEntry, service } from "./service.ts";
@@ -248,7 +248,7 @@ function withReflection(
 }
 
 function createServer(options: ServeOptions, policies: readonly ServicePolicy[]): grpc.Server {
-  const decisionLog = recordLog(options.log, "decision");
+  const writeDecision = decisionLog(options.log);
   const connectionLog = recordLog(options.log, "connection");
   const { limits = {}, telemetry } = options;
   const methods = new Set(policies.flat().map(({ path }) => path));
@@ -274,8 +274,7 @@ function createServer(options: ServeOptions, policies: readonly ServicePolicy[])
         onDecision(decision) {
           telemetry?.decided(decision);
           const kept = options.decisions?.(decision);
-          const { time: _, ...event } = decision;
-          decisionLog.info(event, "decision");
+          writeDecision(decision);
           return kept;
         },
       }),
