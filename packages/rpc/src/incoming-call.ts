@@ -25,32 +25,47 @@ export interface IncomingCall {
 
 /** Watches a call for its cancellation and its deadline. */
 export function incomingCall(call: ServerCall): IncomingCall {
-  const controller = new AbortController();
   const deadlineMs = Number(call.getDeadline());
-  const expire = (): void => controller.abort(new RpcError(status.DEADLINE_EXCEEDED, "The deadline has passed."));
+  /** Made when it is asked for, and its timer with it: most handlers never do. */
+  let controller: AbortController | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let over: RpcError | undefined;
+  let isFinished = false;
+  const end = (reason: RpcError): void => {
+    over ??= reason;
+    controller?.abort(over);
+  };
+  const expire = (): void => end(new RpcError(status.DEADLINE_EXCEEDED, "The deadline has passed."));
   const onCancelled = (): void => {
     // Asked anew: what limits calls (see `callLimits`) may have ended this one.
     if (Date.now() + timerSlackMs >= Number(call.getDeadline())) expire();
-    else controller.abort(new RpcError(status.CANCELLED, "The caller cancelled."));
+    else end(new RpcError(status.CANCELLED, "The caller cancelled."));
   };
-  // grpc-js has its own timer, but tells of it only when the status could be sent, which a caller that stops reading
-  // can put off.
-  const remainingMs = deadlineMs - Date.now();
-  const timer =
-    remainingMs < longestTimerMs - timerSlackMs
-      ? setTimeout(expire, Math.max(0, remainingMs) + timerSlackMs)
-      : undefined;
+  const watch = (): AbortController => {
+    const made = new AbortController();
+    // grpc-js has its own timer, but tells of it only when the status could be sent, which a caller that stops reading
+    // can put off.
+    const remainingMs = deadlineMs - Date.now() + timerSlackMs;
+    if (over === undefined && remainingMs <= 0) expire();
+    if (over !== undefined) made.abort(over);
+    else if (!isFinished && remainingMs < longestTimerMs) timer = setTimeout(expire, remainingMs);
+    return made;
+  };
   call.once("cancelled", onCancelled);
   if (call.cancelled) onCancelled();
   return {
     context: {
       metadata: call.metadata,
-      signal: controller.signal,
+      get signal() {
+        controller ??= watch();
+        return controller.signal;
+      },
       deadlineMs,
       responseHeaders: new Metadata(),
       responseTrailers: new Metadata(),
     },
     finish(): void {
+      isFinished = true;
       clearTimeout(timer);
       call.off("cancelled", onCancelled);
     },
