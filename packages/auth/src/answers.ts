@@ -1,9 +1,9 @@
-import { isThenable } from "./call-budget.ts";
 import { clientId } from "./client-id.ts";
 import type { Finding, Grant } from "./decision.ts";
 import { Reason } from "./gen/zerotrust/auth/v1/policy_pb.ts";
 import { maxWaitMs } from "./limits/limit-store.ts";
 import type { PendingSignature, Recheck, Verification } from "./verifier.ts";
+import { isThenable } from "./with-answer.ts";
 
 // What verifiers and grants answer is read here and nowhere else. It is parsed, not trusted: types hold at compile time, and a
 // store that answers nonsense must refuse the call and never let it in.

@@ -1,8 +1,8 @@
 import { type Metadata, type ServerInterceptingCallInterface, type ServerListener, status } from "@grpc/grpc-js";
-import { peerOf } from "@zero-trust/mtls";
+import { type Peer, peerOf } from "@zero-trust/mtls";
 import { causeOf, claimIn, findingIn, grantIn, unavailable } from "./answers.ts";
 import { CallBudget } from "./call-budget.ts";
-import { CallRecord, type Recorded } from "./call-record.ts";
+import { CallRecord } from "./call-record.ts";
 import { readClock } from "./clock.ts";
 import { decide, type Finding, limited, type Refused, rulesFor } from "./decision.ts";
 import { EndableCall } from "./endable-call.ts";
@@ -11,8 +11,9 @@ import { Credential, Reason } from "./gen/zerotrust/auth/v1/policy_pb.ts";
 import { setIdentity } from "./identity.ts";
 import type { Against } from "./limits/limiter.ts";
 import type { MethodPolicy, Rule } from "./policy.ts";
-import { presentedOf, verifyPresented } from "./presented-credentials.ts";
-import type { CallFacts, PendingSignature, Recheck, Verifier } from "./verifier.ts";
+import { type Presented, presentedOf, verifyPresented } from "./presented-credentials.ts";
+import type { PendingSignature, Recheck } from "./verifier.ts";
+import { type Answer, orElse, withAnswer } from "./with-answer.ts";
 
 /** The method that is called. */
 export interface CalledMethod {
@@ -60,8 +61,8 @@ export class Attempt {
     this.#budget = new CallBudget(guard.timeoutMs);
     this.#gate = new Gate(guard, wire, this.#record);
     const listener: ServerListener = {
-      onReceiveMetadata: (metadata, next) => void this.#judgeMetadata(metadata, next),
-      onReceiveMessage: (message, next) => void this.#judgeMessage(message, next),
+      onReceiveMetadata: (metadata, next) => this.#failClosed(() => this.#judgeMetadata(metadata, next)),
+      onReceiveMessage: (message, next) => this.#failClosed(() => this.#judgeMessage(message, next)),
       onReceiveHalfClose: (next) => this.#judgeHalfClose(next),
       onCancel: () => this.#gate.closed(),
     };
@@ -69,78 +70,99 @@ export class Attempt {
   }
 
   /** Steps 1 to 5, as far as the metadata tells; a signature stays open until its message is there. */
-  async #judgeMetadata(metadata: Metadata, next: (metadata: Metadata) => void): Promise<void> {
+  #judgeMetadata(metadata: Metadata, next: (metadata: Metadata) => void): Answer<void> {
     this.#metadata = metadata;
     this.#gate.hold(() => next(metadata));
-    try {
-      const nowMs = readClock(this.#now);
-      const peer = this.#identifyPeer(nowMs);
-      if (peer === undefined || (await this.#isLimited(() => this.#guard.limiter.takeOfPeer(peer.spiffeId)))) return;
-      const grant = grantIn(this.#guard.options.grants.current(), peer.spiffeId);
-      this.#record.client = grant?.client;
-      const { path, policy } = this.#method;
-      if (policy === undefined) {
-        if (grant === undefined) this.#gate.refuse(Reason.PEER_NOT_GRANTED, "the peer holds no grant; no such method");
-        else this.#gate.refuseUnknownMethod();
-        return;
-      }
-      this.#rules = rulesFor(policy.rules, grant);
-      if (this.#rules.length === 0) {
-        this.#gate.refuse(Reason.PEER_NOT_GRANTED, "the peer's grants meet no rule of the method");
-        return;
-      }
-      const named = new Set(this.#rules.flatMap((rule) => rule.credentials));
-      if (grant !== undefined && named.has(Credential.MTLS)) {
-        this.#find(Credential.MTLS, { verdict: "verified", ...grant });
-      }
-      const call = { path, peer, nowMs, named };
-      const presented = presentedOf(this.#guard.options.credentials, metadata, call);
-      // Before any is looked at, so that the answer is the same for a good one and a wrong one.
-      const mayFail = () => this.#guard.limiter.takeOfFailures(peer.spiffeId, 0);
-      if (presented.length > 0 && (await this.#isLimited(mayFail))) return;
-      await this.#verifyCredentials(presented, metadata, call);
-      await this.#conclude();
-    } catch (error) {
-      this.#gate.failed(error);
+    const nowMs = readClock(this.#now);
+    const peer = this.#identifyPeer(nowMs);
+    if (peer === undefined) return;
+    const { limiter } = this.#guard;
+    return this.#unlessLimited(
+      () => limiter.takeOfPeer(peer.spiffeId),
+      () => this.#judgePeer(peer, metadata, nowMs),
+    );
+  }
+
+  #judgePeer(peer: Peer, metadata: Metadata, nowMs: number): Answer<void> {
+    const { options, limiter } = this.#guard;
+    const grant = grantIn(options.grants.current(), peer.spiffeId);
+    this.#record.client = grant?.client;
+    const { path, policy } = this.#method;
+    if (policy === undefined) {
+      if (grant === undefined) this.#gate.refuse(Reason.PEER_NOT_GRANTED, "the peer holds no grant; no such method");
+      else this.#gate.refuseUnknownMethod();
+      return;
     }
+    this.#rules = rulesFor(policy.rules, grant);
+    if (this.#rules.length === 0) {
+      this.#gate.refuse(Reason.PEER_NOT_GRANTED, "the peer's grants meet no rule of the method");
+      return;
+    }
+    const named = new Set(this.#rules.flatMap((rule) => rule.credentials));
+    if (grant !== undefined && named.has(Credential.MTLS)) {
+      this.#find(Credential.MTLS, { verdict: "verified", ...grant });
+    }
+    const call = { path, peer, nowMs, named };
+    const presented = presentedOf(options.credentials, metadata, call);
+    if (presented.length === 0) return this.#conclude();
+    // Before any is looked at, so that the answer is the same for a good one and a wrong one.
+    return this.#unlessLimited(
+      () => limiter.takeOfFailures(peer.spiffeId, 0),
+      () =>
+        withAnswer(verifyPresented(presented, metadata, call, this.#wait), (verified) => {
+          for (const each of verified) this.#hear(each);
+          return this.#conclude();
+        }),
+    );
   }
 
   /** Step 6: signature, rules once more with what it proved, nonce; then the message may be decoded. */
-  async #judgeMessage(message: unknown, next: (message: unknown) => void): Promise<void> {
+  #judgeMessage(message: unknown, next: (message: unknown) => void): Answer<void> {
     const handOn = () => this.#decode(message, next);
-    try {
-      if (this.#gate.standing === "in") {
-        handOn();
-        return;
-      }
-      const signature = this.#signature;
-      // Refused, or a second message while the first is looked at: nobody gets to see it.
-      if (this.#gate.standing !== "waits for its message" || signature === undefined) return;
-      this.#signature = undefined;
-      this.#gate.hold(handOn);
-      if (!(message instanceof Uint8Array)) {
-        throw new Error("the message is decoded already: register the service with wireBytes()");
-      }
-      if (performance.now() - this.#judgedAtMs > maxMessageWaitMs) {
-        this.#gate.refuse(Reason.CREDENTIAL_EXPIRED, "the signed message came too long after its signature");
-        return;
-      }
-      const nowMs = readClock(this.#now);
-      this.#find(Credential.HMAC, findingIn(signature.check(message)));
-      const decision = decide(this.#rules, this.#findings);
-      if (decision.outcome === "allowed") {
-        // Asked before, so that a flood does not fill the store of nonces; taken after, so that a replay costs its client nothing.
-        if ((await this.#isClientLimited(decision.client, 0)) || !this.#isJudged) return;
-        // Last, so that only a call that is let in uses up its nonce.
-        const spent = await this.#wait(() => signature.claim(nowMs))
-          .then(claimIn)
-          .catch(failedToClaim);
-        if (spent !== undefined) this.#find(Credential.HMAC, spent);
-      }
-      await this.#conclude();
-    } catch (error) {
-      this.#gate.failed(error);
+    if (this.#gate.standing === "in") {
+      handOn();
+      return;
     }
+    const signature = this.#signature;
+    // Refused, or a second message while the first is looked at: nobody gets to see it.
+    if (this.#gate.standing !== "waits for its message" || signature === undefined) return;
+    this.#signature = undefined;
+    this.#gate.hold(handOn);
+    if (!(message instanceof Uint8Array)) {
+      throw new Error("the message is decoded already: register the service with wireBytes()");
+    }
+    if (performance.now() - this.#judgedAtMs > maxMessageWaitMs) {
+      this.#gate.refuse(Reason.CREDENTIAL_EXPIRED, "the signed message came too long after its signature");
+      return;
+    }
+    const nowMs = readClock(this.#now);
+    this.#find(Credential.HMAC, findingIn(signature.check(message)));
+    const decision = decide(this.#rules, this.#findings);
+    if (decision.outcome !== "allowed") return this.#conclude();
+    // Asked before, so that a flood does not fill the store of nonces; taken after, so that a replay costs its client nothing.
+    return this.#unlessClientLimited(decision.client, 0, () => this.#spend(signature, nowMs));
+  }
+
+  /** Last, so that only a call that is let in uses up its nonce. */
+  #spend(signature: PendingSignature, nowMs: number): Answer<void> {
+    if (!this.#isJudged) return;
+    const spent = orElse<Finding | undefined>(
+      () =>
+        withAnswer<unknown, Finding | undefined>(
+          this.#wait(() => signature.claim(nowMs)),
+          claimIn,
+        ),
+      (error) => unavailable(causeOf(error)),
+    );
+    return withAnswer(spent, (finding) => {
+      if (finding !== undefined) this.#find(Credential.HMAC, finding);
+      return this.#conclude();
+    });
+  }
+
+  /** Whatever is thrown while a call is judged says that it could not be. */
+  #failClosed(judge: () => Answer<void>): void {
+    void orElse(judge, (error) => this.#gate.failed(error));
   }
 
   /** A signed call without a message is a call without a signature; one that is being cancelled looks like it at first. */
@@ -170,14 +192,11 @@ export class Attempt {
     return this.#record.peer;
   }
 
-  async #verifyCredentials(verifiers: readonly Verifier[], metadata: Metadata, call: CallFacts): Promise<void> {
-    for (const presented of await verifyPresented(verifiers, metadata, call, this.#wait)) {
-      const { credential, finding, id, recheck, signature } = presented;
-      this.#find(credential, finding);
-      if (id !== undefined) this.#record.addId(id);
-      if (recheck !== undefined) this.#rechecks.set(credential, recheck);
-      this.#signature = signature ?? this.#signature;
-    }
+  #hear({ credential, finding, id, recheck, signature }: Presented): void {
+    this.#find(credential, finding);
+    if (id !== undefined) this.#record.addId(id);
+    if (recheck !== undefined) this.#rechecks.set(credential, recheck);
+    this.#signature = signature ?? this.#signature;
   }
 
   #find(credential: Credential, finding: Finding): void {
@@ -186,61 +205,67 @@ export class Attempt {
   }
 
   /** Decides by what was found, unless the call ended while it was being found. */
-  async #conclude(): Promise<void> {
+  #conclude(): Answer<void> {
     if (!this.#isJudged) return;
     const decision = decide(this.#rules, this.#findings);
-    if (decision.outcome === "refused") {
-      await this.#refuse(decision);
-    } else if (decision.outcome === "allowed") {
-      if (!(await this.#isClientLimited(decision.client, 1))) await this.#allow(decision.rule, decision.client);
-    } else if (this.#signature === undefined) {
-      throw new Error("a signature was never checked");
-    } else {
-      this.#gate.awaitMessage();
-      this.call.readAhead();
+    if (decision.outcome === "refused") return this.#refuse(decision);
+    if (decision.outcome === "allowed") {
+      const { rule, client } = decision;
+      return this.#unlessClientLimited(client, 1, () => this.#allow(rule, client));
     }
+    if (this.#signature === undefined) throw new Error("a signature was never checked");
+    this.#gate.awaitMessage();
+    this.call.readAhead();
   }
 
   /** Each word of "wrong" is taken from what the workload has: who has no more of them is not told. */
-  async #refuse({ reason, cause, retryAfterMs }: Refused): Promise<void> {
+  #refuse({ reason, cause, retryAfterMs }: Refused): Answer<void> {
     const spiffeId = this.#record.peer?.spiffeId;
+    const refuse = () => this.#gate.refuse(reason, cause, retryAfterMs);
     if (reason === Reason.CREDENTIAL_INVALID && spiffeId !== undefined) {
-      if (await this.#isLimited(() => this.#guard.limiter.takeOfFailures(spiffeId), cause)) return;
+      return this.#unlessLimited(() => this.#guard.limiter.takeOfFailures(spiffeId), refuse, cause);
     }
-    this.#gate.refuse(reason, cause, retryAfterMs);
+    refuse();
   }
 
-  async #isClientLimited(client: string, cost: 0 | 1): Promise<boolean> {
-    if (this.#method.policy?.isProbe === true) return false;
+  #unlessClientLimited(client: string, cost: 0 | 1, goOn: () => Answer<void>): Answer<void> {
+    if (this.#method.policy?.isProbe === true) return goOn();
     this.#record.client = client;
-    return await this.#isLimited(() => this.#guard.limiter.takeOfClient(client, cost));
+    return this.#unlessLimited(() => this.#guard.limiter.takeOfClient(client, cost), goOn);
   }
 
-  /** Refuses the call if its caller has had what it may; rejects where that cannot be asked. */
-  async #isLimited(ask: () => Against | PromiseLike<Against>, besides?: string): Promise<boolean> {
-    const against = await this.#wait(ask);
-    if (against === undefined) return false;
-    const { reason, cause, retryAfterMs } = limited(against);
-    this.#gate.refuse(reason, besides === undefined ? cause : `${cause}; ${besides}`, retryAfterMs);
-    return true;
+  /** Refuses the call if its caller has had what it may; throws, or rejects, where that cannot be asked. */
+  #unlessLimited(ask: () => Against | PromiseLike<Against>, goOn: () => Answer<void>, besides?: string): Answer<void> {
+    return withAnswer(this.#wait(ask), (against) => {
+      if (against === undefined) return goOn();
+      const { reason, cause, retryAfterMs } = limited(against);
+      this.#gate.refuse(reason, besides === undefined ? cause : `${cause}; ${besides}`, retryAfterMs);
+    });
   }
 
-  async #allow(rule: Rule, client: string): Promise<void> {
+  #allow(rule: Rule, client: string): Answer<void> {
+    if (!this.#isJudged) return;
+    this.#record.client = client;
+    const recorded = { outcome: "allowed", rule } as const;
+    const failure = orElse<string | undefined>(
+      () =>
+        withAnswer(
+          this.#budget.wait(() => this.#record.write(recorded)),
+          () => undefined,
+        ),
+      (error) => (this.#needsLog() ? causeOf(error) : undefined),
+    );
+    return withAnswer(failure, (cause) => {
+      if (cause === undefined) this.#letIn(rule, client);
+      else this.#gate.refuse(Reason.CHECK_UNAVAILABLE, `the decision log failed: ${cause}`);
+    });
+  }
+
+  #letIn(rule: Rule, client: string): void {
     const { peer } = this.#record;
     const metadata = this.#metadata;
     if (peer === undefined || metadata === undefined || !this.#isJudged) return;
-    this.#record.client = client;
-    const recorded: Recorded = { outcome: "allowed", rule };
-    try {
-      await this.#budget.wait(() => this.#record.write(recorded));
-    } catch (error) {
-      if (this.#needsLog()) {
-        this.#gate.refuse(Reason.CHECK_UNAVAILABLE, `the decision log failed: ${causeOf(error)}`);
-        return;
-      }
-    }
-    if (!this.#isJudged) return;
-    this.#record.count(recorded);
+    this.#record.count({ outcome: "allowed", rule });
     const { options, hiddenKeys, isShadow } = this.#guard;
     if (!isShadow) for (const key of hiddenKeys) metadata.remove(key);
     setIdentity(metadata, { client, spiffeId: peer.spiffeId, scopes: [...rule.scopes] });
@@ -281,8 +306,4 @@ export class Attempt {
     }
     next(decoded);
   }
-}
-
-function failedToClaim(error: unknown): Finding {
-  return unavailable(causeOf(error));
 }

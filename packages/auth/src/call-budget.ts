@@ -1,3 +1,5 @@
+import { type Answer, isThenable } from "./with-answer.ts";
+
 /**
  * The time that one decision may take, in all, over whatever it has to wait for. Waiting for the caller is not counted; what
  * waits at the same time is counted once. Nor is the time, up to as much again, in which this process did nothing at all: it was not given
@@ -19,10 +21,10 @@ export class CallBudget {
   /**
    * Waits for an answer as long as there is time, and never for one that is there.
    *
-   * @param ask - may answer at once, or with a promise; what it throws is rejected
+   * @param ask - may answer at once, or with a promise; what it throws is thrown
    * @param keepMs - how much time to keep for what comes after, in milliseconds
    */
-  async wait<T>(ask: () => T | PromiseLike<T>, keepMs = 0): Promise<T> {
+  wait<T>(ask: () => T | PromiseLike<T>, keepMs = 0): Answer<T> {
     const answer = ask();
     return isThenable(answer) ? this.#race(answer, keepMs) : answer;
   }
@@ -55,13 +57,4 @@ export class CallBudget {
       if (this.#waiting === 0) this.#leftMs -= performance.now() - this.#sinceMs - this.#stalledMs;
     }
   }
-}
-
-/** Whether there is something to wait for. */
-export function isThenable<T>(answer: T | PromiseLike<T>): answer is PromiseLike<T> {
-  return (
-    ((typeof answer === "object" && answer !== null) || typeof answer === "function") &&
-    "then" in answer &&
-    typeof answer.then === "function"
-  );
 }

@@ -1,11 +1,11 @@
 import type { Peer } from "@zero-trust/mtls";
-import { isThenable } from "./call-budget.ts";
 import { timeOfRecord } from "./clock.ts";
 import { type DecisionEvent, type DecisionOutcome, describeRule, type Printable, printable } from "./decision-event.ts";
 import type { Credential, Reason } from "./gen/zerotrust/auth/v1/policy_pb.ts";
 import type { GuardOptions } from "./guard-options.ts";
 import { nameOf, type Rule } from "./policy.ts";
 import { reasonName } from "./refusal.ts";
+import { isThenable } from "./with-answer.ts";
 
 /** What a record is about. */
 export interface Recorded {

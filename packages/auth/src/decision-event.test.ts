@@ -33,6 +33,9 @@ describe("printable", () => {
     ["a signing secret", "hs-AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"],
     ["a token", "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJzdG9yZWZyb250In0.c2lnbmF0dXJl"],
     ["a token that is too long", `eyJhbGciOiJFUzI1NiJ9${"x".repeat(1_000)}`],
+    ["the value of an authorization header", "Basic cGFydG5lcjpzZWNyZXQ="],
+    ["that of a token of anybody's", "bearer 0123456789abcdef"],
+    ["a private key", "-----BEGIN EC PRIVATE KEY-----?MHcCAQEE?-----END EC PRIVATE KEY-----"],
   ])("takes %s out, wherever it was put", (_name, secret) => {
     expect(printable(`/payment.v1.PaymentService/${secret}`)).toMatch(
       /^\/payment\.v1\.PaymentService\/\[redacted\](?:\.\.\.)?$/,

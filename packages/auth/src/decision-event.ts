@@ -53,8 +53,18 @@ export interface DecisionMeasure {
 /** Longest caller-controlled text that goes into a log record. */
 const maxTextLength = 256;
 
-/** What secrets of ours look like, whole or cut off: a caller may put one where it does not belong, in a path for instance. */
-const secretText = /\bsk-(?:live|test)-[\w-]+|\bhs-[\w-]{10,}|\beyJ[\w-]{10,}[\w.-]*/g;
+/** What secrets look like, whole or cut off: a caller may put one where it does not belong, in a path for instance. */
+const secretText = new RegExp(
+  [
+    String.raw`\bsk-(?:live|test)-[\w-]+`, // API key
+    String.raw`\bhs-[\w-]{10,}`, // signing secret
+    String.raw`\beyJ[\w-]{10,}[\w.-]*`, // JWT
+    // Values of an authorization header; but not the rule of a decision, `BEARER read:orders`: no token has a colon.
+    String.raw`\b(?:Basic|Bearer) +(?![a-z]+:[a-z])[\w.~+/=-]+`,
+    "-----BEGIN [A-Z ]*PRIVATE KEY-----.*",
+  ].join("|"),
+  "gi",
+);
 
 /** Makes caller-controlled text harmless in a log: printable ASCII alone, not too much of it, and no secret that looks like one. */
 export function printable(text: string): Printable {

@@ -1,4 +1,3 @@
-import { isThenable } from "./call-budget.ts";
 import { clientId } from "./client-id.ts";
 import type { Finding } from "./decision.ts";
 import { invalid } from "./verifier.ts";
@@ -33,11 +32,6 @@ export function soundRecord<T extends KeyRecord>(
   const wrong = faultOf(found, id) ?? fault(found);
   if (wrong !== undefined) throw new Error(`the key source answered nonsense: ${wrong}`);
   return found;
-}
-
-/** Goes on with an answer, at once where it is there: whoever asks every second for every call makes no promises for it. */
-export function withAnswer<A, T>(answer: A | Promise<A>, goOn: (answer: A) => T): T | Promise<T> {
-  return isThenable(answer) ? Promise.resolve(answer).then(goOn) : goOn(answer);
 }
 
 /** Whether this is a point in time, or left out. NaN would be neither before nor after now, and so never expire. */

@@ -150,9 +150,13 @@ function problemOf(rule: Rule, requestStream: boolean, verified: ReadonlySet<Cre
   return undefined;
 }
 
+const credentialNames: ReadonlyMap<Credential, string> = new Map(
+  Object.entries(Credential).map(([name, credential]) => [credential, name]),
+);
+
 /** The name of a credential, `BEARER` for instance; undefined where there is none. */
 export function nameOf(credential: Credential): string | undefined {
-  return Object.entries(Credential).find(([, value]) => value === credential)?.[0];
+  return credentialNames.get(credential);
 }
 
 interface Method extends Omit<MethodPolicy, "rules"> {

@@ -3,6 +3,7 @@ import { causeOf, type OpenVerification, unavailable, verificationIn } from "./a
 import type { CallBudget } from "./call-budget.ts";
 import type { Credential } from "./gen/zerotrust/auth/v1/policy_pb.ts";
 import type { CallFacts, Verifier } from "./verifier.ts";
+import { type Answer, allAnswers, orElse, withAnswer } from "./with-answer.ts";
 
 /** What a verifier said of the credential that it is for. */
 export interface Presented extends OpenVerification {
@@ -27,26 +28,15 @@ export function verifyPresented(
   metadata: Metadata,
   call: CallFacts,
   wait: CallBudget["wait"],
-): Promise<readonly Presented[]> {
-  return Promise.all(
-    presented.map(async (verifier) => ({
-      credential: verifier.credential,
-      ...(await ask(verifier, metadata, call, wait)),
-    })),
+): Answer<readonly Presented[]> {
+  return allAnswers(
+    presented.map((verifier) => {
+      const { credential } = verifier;
+      const ask = () => ("open" in verifier ? verifier.open(metadata, call) : verifier.verify(metadata, call));
+      return orElse<Presented>(
+        () => withAnswer(wait<unknown>(ask), (answer) => ({ credential, ...verificationIn(answer) })),
+        (error) => ({ credential, finding: unavailable(causeOf(error)) }),
+      );
+    }),
   );
-}
-
-async function ask(
-  verifier: Verifier,
-  metadata: Metadata,
-  call: CallFacts,
-  wait: CallBudget["wait"],
-): Promise<OpenVerification> {
-  try {
-    return verificationIn(
-      await wait<unknown>(() => ("open" in verifier ? verifier.open(metadata, call) : verifier.verify(metadata, call))),
-    );
-  } catch (error) {
-    return { finding: unavailable(causeOf(error)) };
-  }
 }

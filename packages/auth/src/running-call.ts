@@ -1,11 +1,11 @@
 import { type Peer, type PeerCall, peerOf } from "@zero-trust/mtls";
 import { causeOf, findingIn, grantIn, unavailable } from "./answers.ts";
-import { isThenable } from "./call-budget.ts";
 import type { Finding } from "./decision.ts";
 import { Credential, Reason } from "./gen/zerotrust/auth/v1/policy_pb.ts";
 import { type OpenCall, type Round, recheckMs } from "./open-calls.ts";
 import { nameOf, type Rule } from "./policy.ts";
 import type { Recheck } from "./verifier.ts";
+import { isThenable } from "./with-answer.ts";
 
 /** Revocation of anything (key, certificate, token, grant) is effective within this time, also while it cannot be asked about. */
 const revocationMs = 30_000;
@@ -36,33 +36,17 @@ interface Ground {
 /** A call in its handler: every second, all that it was let in for is asked about again. */
 export class RunningCall implements OpenCall {
   readonly #admission: Admission;
-  readonly #grounds: readonly Ground[];
-  /** What is found as long as the peer is good, which speaks for nothing else. */
-  readonly #asBefore: Finding;
+  /** Made when it is first judged again: most calls are over by then. */
+  #grounds: readonly Ground[] | undefined;
   #isOver = false;
 
   constructor(admission: Admission) {
     this.#admission = admission;
-    this.#asBefore = { verdict: "verified", client: admission.client, scopes: new Set(admission.rule.scopes) };
-    const ground = (name: string, ask: Ground["ask"]) => ({
-      name,
-      ask,
-      goodAtMs: admission.judgedAtMs,
-      isAsked: false,
-    });
-    const { rule, rechecks } = admission;
-    this.#grounds = [
-      ground("the peer", (_round, nowMs) => this.#peer(nowMs)),
-      ...(rule.credentials.includes(Credential.MTLS) ? [ground("MTLS", (round) => this.#grant(round))] : []),
-      ...rule.credentials.flatMap((credential) => {
-        const recheck = rechecks.get(credential);
-        return recheck === undefined ? [] : [ground(nameOf(credential) ?? "?", (_round, nowMs) => recheck(nowMs))];
-      }),
-    ];
   }
 
   /** Asks whatever is not being asked still; what answers at once makes no promise. */
   recheck(round: Round): void {
+    this.#grounds ??= this.#groundsOf(this.#admission);
     for (const ground of this.#grounds) {
       if (!ground.isAsked) this.#ask(ground, round);
       if (this.#isOver) return;
@@ -77,6 +61,20 @@ export class RunningCall implements OpenCall {
   /** The call ended by itself. */
   stop(): void {
     this.#isOver = true;
+  }
+
+  #groundsOf({ rule, rechecks, client, judgedAtMs }: Admission): readonly Ground[] {
+    const ground = (name: string, ask: Ground["ask"]) => ({ name, ask, goodAtMs: judgedAtMs, isAsked: false });
+    // What is found as long as the peer is good, which speaks for nothing else.
+    const asBefore: Finding = { verdict: "verified", client, scopes: new Set(rule.scopes) };
+    return [
+      ground("the peer", (_round, nowMs) => this.#peer(nowMs, asBefore)),
+      ...(rule.credentials.includes(Credential.MTLS) ? [ground("MTLS", (round) => this.#grant(round))] : []),
+      ...rule.credentials.flatMap((credential) => {
+        const recheck = rechecks.get(credential);
+        return recheck === undefined ? [] : [ground(nameOf(credential) ?? "?", (_round, nowMs) => recheck(nowMs))];
+      }),
+    ];
   }
 
   #ask(ground: Ground, round: Round): void {
@@ -110,11 +108,11 @@ export class RunningCall implements OpenCall {
     } else ground.goodAtMs = round.atMs;
   }
 
-  #peer(nowMs: number): Finding {
+  #peer(nowMs: number, asBefore: Finding): Finding {
     const { wire, trustDomain } = this.#admission;
     try {
       peerOf(wire, { trustDomain, now: () => nowMs });
-      return this.#asBefore;
+      return asBefore;
     } catch (error) {
       return { verdict: "invalid", reason: Reason.PEER_INVALID, cause: causeOf(error) };
     }

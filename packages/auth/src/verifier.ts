@@ -37,7 +37,7 @@ export interface MetadataVerifier {
   /** The metadata keys that it reads, removed before the handler sees the metadata. */
   readonly metadataKeys: readonly string[];
   isPresented(metadata: Metadata, named: ReadonlySet<Credential>): boolean;
-  verify(metadata: Metadata, call: CallFacts): Promise<Verification>;
+  verify(metadata: Metadata, call: CallFacts): Verification | Promise<Verification>;
 }
 
 /** Checks signatures, which cover the message too. */
@@ -46,8 +46,11 @@ export interface SignatureVerifier {
   readonly metadataKeys: readonly string[];
   isPresented(metadata: Metadata, named: ReadonlySet<Credential>): boolean;
   /** All that can be checked before the message is there: `pending` comes with the signature to go on with. */
-  open(metadata: Metadata, call: CallFacts): Promise<Verification & { readonly signature?: PendingSignature }>;
+  open(metadata: Metadata, call: CallFacts): SignatureVerification | Promise<SignatureVerification>;
 }
+
+/** What a verifier says of a signature before the message is there. */
+export type SignatureVerification = Verification & { readonly signature?: PendingSignature };
 
 /** A signature that waits for the message it covers. */
 export interface PendingSignature {

@@ -6,7 +6,7 @@ import type { MetadataVerifier, Verification } from "../src/verifier.ts";
 export const thumbprint: string = "A".repeat(43);
 
 /** Shows a verifier a value of `authorization`, as a call would. */
-export function presentToken(
+export async function presentToken(
   verifier: MetadataVerifier,
   authorization: string,
   call: { readonly nowMs: number; readonly thumbprint?: string },
@@ -22,5 +22,5 @@ export function presentToken(
   };
   const { nowMs } = call;
   const named = new Set([Credential.BEARER]);
-  return verifier.verify(metadata, { path: "/order.v1.OrderService/GetOrder", peer, nowMs, named });
+  return await verifier.verify(metadata, { path: "/order.v1.OrderService/GetOrder", peer, nowMs, named });
 }

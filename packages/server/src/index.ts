@@ -23,7 +23,15 @@ export {
 export { identityLog } from "./identity-log.ts";
 export { limitsOf, limitVariables } from "./limit-variables.ts";
 export { listenError } from "./listen-error.ts";
-export { createLog, type Log, type LogDestination, type LogOptions, type RecordKind, recordLog } from "./log.ts";
+export {
+  createLog,
+  decisionLog,
+  type Log,
+  type LogDestination,
+  type LogOptions,
+  type RecordKind,
+  recordLog,
+} from "./log.ts";
 export type { ReadinessCheck } from "./readiness.ts";
 export { type RunServiceOptions, runService } from "./run-service.ts";
 export { type ServeLimits, type ServeOptions, type Serving, serve } from "./serve.ts";

@@ -110,8 +110,11 @@ test("writes decisions at any level, with all that they say and a time of the lo
   decisionLog(log)(event);
   const { time: _, ...said } = event;
   expect(only(lines)).toEqual({
-    ...{ level: "info", name: "order", log: "decision", msg: "decision" },
     ...said,
+    level: "info",
+    name: "order",
+    log: "decision",
+    msg: "decision",
     time: expect.stringMatching(/^20\d\d-/u) as string,
   });
 });

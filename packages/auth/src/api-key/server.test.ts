@@ -46,7 +46,8 @@ function show(
   for (const value of [text].flat()) metadata.add("x-api-key", value);
   const find = vi.fn<ApiKeySource["find"]>(() => found as ApiKeyRecord);
   const { at, ...others } = options;
-  const verified = apiKey({ keys: { find }, audience, ...others }).verify(metadata, callAt(at));
+  const verifier = apiKey({ keys: { find }, audience, ...others });
+  const verified = (async () => await verifier.verify(metadata, callAt(at)))();
   return { find, verified };
 }
 const finding = async (text: string | readonly string[], found: unknown, at?: number) =>

@@ -1,8 +1,9 @@
 import { timingSafeEqual } from "node:crypto";
 import type { Finding } from "../decision.ts";
 import { Credential } from "../gen/zerotrust/auth/v1/policy_pb.ts";
-import { hasCome, judgeRecord, soundRecord, withAnswer } from "../key-record.ts";
-import { invalid, type MetadataVerifier, singleValue } from "../verifier.ts";
+import { hasCome, judgeRecord, soundRecord } from "../key-record.ts";
+import { invalid, type MetadataVerifier, singleValue, type Verification } from "../verifier.ts";
+import { type Answer, withAnswer } from "../with-answer.ts";
 import { type ApiKeyMode, hashApiKey, parseApiKey } from "./format.ts";
 import { type ApiKeyRecord, type ApiKeySecret, type ApiKeySource, faultOfApiKey } from "./records.ts";
 import { type ApiKeyUse, sampleUses } from "./use-sampler.ts";
@@ -46,7 +47,7 @@ const nobody = Buffer.alloc(32);
 export function apiKey(options: ApiKeyOptions): MetadataVerifier {
   const { keys, audience, mode = "live" } = options;
   const used = options.onUsed === undefined ? undefined : sampleUses(options.onUsed);
-  const find = <T>(id: string, judgeFound: (record: ApiKeyRecord | undefined) => T): T | Promise<T> =>
+  const find = <T>(id: string, judgeFound: (record: ApiKeyRecord | undefined) => T): Answer<T> =>
     withAnswer(keys.find(id), (found) => judgeFound(soundRecord(found, id, faultOfApiKey)));
   return {
     credential: Credential.API_KEY,
@@ -58,7 +59,7 @@ export function apiKey(options: ApiKeyOptions): MetadataVerifier {
         named.has(Credential.HMAC) && !(singleValue(metadata, "x-api-key") ?? "").startsWith("sk-");
       return !belongsToSignature;
     },
-    async verify(metadata, call) {
+    verify(metadata, call) {
       const key = singleValue(metadata, "x-api-key");
       if (key === undefined) return { finding: invalid("x-api-key has several values") };
       const parsed = parseApiKey(key);
@@ -66,20 +67,21 @@ export function apiKey(options: ApiKeyOptions): MetadataVerifier {
       if (parsed.mode !== mode) return { finding: invalid(`a ${parsed.mode} key, where ${mode} keys are taken`) };
       const { id } = parsed;
       const { spiffeId } = call.peer;
-      const record = await find(id, (found) => found);
-      const secret = secretOf(record, hashApiKey(key));
-      const finding = judge(record, secret, { audience, spiffeId, nowMs: call.nowMs });
-      if (finding.verdict !== "verified") return { id, finding };
-      used?.({ id, client: finding.client, atMs: call.nowMs });
-      return {
-        id,
-        finding,
-        recheck: (nowMs) =>
-          find(id, (now) => {
-            const same = now?.secrets.find(({ sha256 }) => sha256 === secret?.sha256);
-            return judge(now, same, { audience, spiffeId, nowMs });
-          }),
-      };
+      return find<Verification>(id, (record) => {
+        const secret = secretOf(record, hashApiKey(key));
+        const finding = judge(record, secret, { audience, spiffeId, nowMs: call.nowMs });
+        if (finding.verdict !== "verified") return { id, finding };
+        used?.({ id, client: finding.client, atMs: call.nowMs });
+        return {
+          id,
+          finding,
+          recheck: (nowMs) =>
+            find(id, (now) => {
+              const same = now?.secrets.find(({ sha256 }) => sha256 === secret?.sha256);
+              return judge(now, same, { audience, spiffeId, nowMs });
+            }),
+        };
+      });
     },
   };
 }

@@ -1,10 +1,9 @@
 import { errors } from "jose";
 import { yesOrNoIn } from "../answers.ts";
-import { isThenable } from "../call-budget.ts";
 import type { Finding } from "../decision.ts";
 import { Credential, Reason } from "../gen/zerotrust/auth/v1/policy_pb.ts";
-import { withAnswer } from "../key-record.ts";
 import { invalid, type MetadataVerifier, singleValue, type Verification } from "../verifier.ts";
+import { type Answer, orElse, withAnswer } from "../with-answer.ts";
 import type { KeySet, TokenAlgorithm } from "./key-set.ts";
 import { digestOf, SignatureCache, type VerifiedToken } from "./signature-cache.ts";
 import { checkClaims, claimsOf, type ExpectedClaims, TokenExpired } from "./token-claims.ts";
@@ -89,45 +88,48 @@ export function bearer(options: BearerOptions): MetadataVerifier {
   }
 
   /** All that may have changed since the signature was verified, and all that differs from call to call. */
-  function judge({ key, claims }: VerifiedToken, thumbprint: string, nowMs: number): Finding | Promise<Finding> {
+  function judge({ key, claims }: VerifiedToken, thumbprint: string, nowMs: number): Answer<Finding> {
     const { jti, client, scopes, iat: issuedAtSeconds } = claims;
     const conclude = (isRevoked: unknown): Finding => {
       if (yesOrNoIn(isRevoked, "the token revocations")) throw new TokenProblem("the token was revoked");
       return { verdict: "verified", client, scopes };
     };
-    try {
+    return orElse(() => {
       if (!yesOrNoIn(keys.holds(key), "the key set")) throw new TokenProblem("the token's key was withdrawn");
       checkClaims(claims, expected, thumbprint, nowMs);
       const isRevoked = revocations === undefined ? false : revocations.isRevoked({ jti, client, issuedAtSeconds });
-      const finding = withAnswer(isRevoked, conclude);
-      return isThenable(finding) ? finding.catch(findingOf) : finding;
-    } catch (error) {
-      return findingOf(error);
-    }
+      return withAnswer(isRevoked, conclude);
+    }, findingOf);
+  }
+
+  function verificationOf(token: VerifiedToken, thumbprint: string, nowMs: number): Answer<Verification> {
+    return withAnswer(judge(token, thumbprint, nowMs), (finding) => ({
+      id: token.claims.jti,
+      finding,
+      recheck: (laterMs) => judge(token, thumbprint, laterMs),
+    }));
   }
 
   return {
     credential: Credential.BEARER,
     metadataKeys: ["authorization"],
     isPresented: (metadata) => metadata.get("authorization").length > 0,
-    async verify(metadata, { peer, nowMs }): Promise<Verification> {
-      try {
+    // Without a promise for a token that is known: to wait for nothing costs more than all that is looked at.
+    verify(metadata, { peer, nowMs }) {
+      return orElse(() => {
         const token = tokenIn(singleValue(metadata, "authorization"));
         const digest = digestOf(token);
         const cached = cache.find(digest);
-        const verified =
-          cached !== undefined && yesOrNoIn(keys.holds(cached.key), "the key set") ? cached : await read(token, digest);
-        const { thumbprint } = peer;
-        return {
-          id: verified.claims.jti,
-          finding: await judge(verified, thumbprint, nowMs),
-          recheck: (laterMs) => judge(verified, thumbprint, laterMs),
-        };
-      } catch (error) {
-        return { finding: findingOf(error) };
-      }
+        const isKnown = cached !== undefined && yesOrNoIn(keys.holds(cached.key), "the key set");
+        const verified = isKnown ? cached : read(token, digest);
+        return withAnswer(verified, (it) => verificationOf(it, peer.thumbprint, nowMs));
+      }, refusedBy);
     },
   };
+}
+
+function refusedBy(error: unknown): Verification {
+  return { finding: findingOf(error) };
 }
 
 function findingOf(error: unknown): Finding {

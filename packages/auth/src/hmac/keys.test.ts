@@ -22,7 +22,7 @@ describe("a key source that answers nonsense", () => {
     ["a revocation that is a text", { ...key, revokedAtMs: "2026-01-01T00:00:00Z" }],
   ])("(%s) could not be asked", async (_name, found) => {
     const of = hmac({ keys: { find: () => found as SigningKey }, nonces: memoryNonceStore(), audience });
-    await expect(of.open(signed(), call())).rejects.toThrow(/^the key source answered nonsense/);
+    await expect(async () => of.open(signed(), call())).rejects.toThrow(/^the key source answered nonsense/);
   });
 });
 

@@ -1,12 +1,13 @@
-import { createHash, createSecretKey } from "node:crypto";
+import { createSecretKey, hash } from "node:crypto";
 import type { Metadata } from "@grpc/grpc-js";
 import type { Finding } from "../decision.ts";
 import { Credential, Reason } from "../gen/zerotrust/auth/v1/policy_pb.ts";
-import { judgeRecord, soundRecord, withAnswer } from "../key-record.ts";
-import { invalid, type SignatureVerifier, singleValue } from "../verifier.ts";
+import { judgeRecord, soundRecord } from "../key-record.ts";
+import { invalid, type SignatureVerification, type SignatureVerifier, singleValue } from "../verifier.ts";
+import { type Answer, withAnswer } from "../with-answer.ts";
 import { faultOfSigningKey, type KeySource, type SigningKey } from "./keys.ts";
 import { isMacOf } from "./mac.ts";
-import { type NonceStore, type NonceWindow, windowOf } from "./nonces.ts";
+import { type NonceStore, type NonceVerdict, type NonceWindow, windowOf } from "./nonces.ts";
 import { type HmacKey, hmacGrammar, signedHead } from "./string-to-sign.ts";
 
 /** What the server side of signatures needs. */
@@ -49,7 +50,7 @@ export function hmac(options: HmacOptions): SignatureVerifier {
       "The nonce store remembers for less than the window of hmac(): what it forgot could be replayed.",
     );
   }
-  const find = <T>(id: string, judge: (key: SigningKey | undefined) => T): T | Promise<T> =>
+  const find = <T>(id: string, judge: (key: SigningKey | undefined) => T): Answer<T> =>
     withAnswer(keys.find(id), (found) => judge(soundRecord(found, id, faultOfSigningKey)));
   /** Undefined for a timestamp in the window, both ends of which are in it. */
   const outside = (timestampSeconds: number, nowSeconds: number): Finding | undefined => {
@@ -67,52 +68,63 @@ export function hmac(options: HmacOptions): SignatureVerifier {
       // A key alone is an incomplete signature, unless a rule takes API keys and it says that it is one.
       return !named.has(Credential.API_KEY) || !(singleValue(metadata, "x-api-key") ?? "").startsWith("sk-");
     },
-    async open(metadata, call) {
+    open(metadata, call) {
       const parts = parse(metadata);
       if (typeof parts === "string") return { finding: invalid(parts) };
       const id = parts["x-api-key"];
       const timestampSeconds = Number(parts["x-timestamp"]);
       const finding = outside(timestampSeconds, Math.floor(call.nowMs / 1000));
       if (finding !== undefined) return { id, finding };
-      const key = await find(id, (found) => found);
-      const check = (message: Uint8Array): Finding => {
-        const matches = verify(key, parts, call.path, message);
-        if (key === undefined) return invalid("no such signing key");
-        if (!matches) return invalid("the signature is wrong");
-        return judgeRecord(key, "signing key", audience, call.nowMs);
-      };
-      const claim = async (nowMs = call.nowMs): Promise<Finding | undefined> => {
+      const claim = (nowMs = call.nowMs): Answer<Finding | undefined> => {
         // The message may have come much later than its signature: by then the store may have forgotten its nonce.
         const nowSeconds = Math.floor(nowMs / 1000);
         const late = outside(timestampSeconds, nowSeconds);
         if (late !== undefined) return late;
-        const hash = createHash("sha256").update(`${id}\n${parts["x-nonce"]}`).digest("base64url");
-        const verdict = await nonces.claim({ keyId: id, hash, timestampSeconds, nowSeconds });
-        switch (verdict) {
-          case "new":
-            return undefined;
-          case "replayed":
-            return { verdict: "invalid", reason: Reason.CREDENTIAL_REPLAYED, cause: "the nonce was used before" };
-          case "quota":
-            return { verdict: "limited", cause: "the key's quota of nonces is used up" };
-          case "early":
-            return { verdict: "unavailable", cause: "the nonce store has not seen this timestamp from the start" };
-          case "full":
-            return { verdict: "unavailable", cause: "the nonce store is full" };
-          default:
-            // Not one that the types know: a store is a service that may be wrong.
-            throw new Error("the nonce store answered nonsense");
-        }
+        const nonce = hash("sha256", `${id}\n${parts["x-nonce"]}`, "base64url");
+        return withAnswer(nonces.claim({ keyId: id, hash: nonce, timestampSeconds, nowSeconds }), findingOfClaim);
       };
-      const recheck = (nowMs: number) =>
-        find(id, (now) => {
-          if (now === undefined) return invalid("the signing key is gone");
-          if (key === undefined || !now.secret.equals(key.secret)) return invalid("the signing key has another secret");
-          return judgeRecord(now, "signing key", audience, nowMs);
-        });
-      return { id, finding: { verdict: "pending" }, signature: { check, claim }, recheck };
+      const opened = (key: SigningKey | undefined): SignatureVerification => ({
+        id,
+        finding: { verdict: "pending" },
+        signature: {
+          check(message) {
+            const matches = verify(key, parts, call.path, message);
+            if (key === undefined) return invalid("no such signing key");
+            if (!matches) return invalid("the signature is wrong");
+            return judgeRecord(key, "signing key", audience, call.nowMs);
+          },
+          claim,
+        },
+        recheck: (nowMs) =>
+          find(id, (now) => {
+            if (now === undefined) return invalid("the signing key is gone");
+            if (key === undefined || !now.secret.equals(key.secret)) {
+              return invalid("the signing key has another secret");
+            }
+            return judgeRecord(now, "signing key", audience, nowMs);
+          }),
+      });
+      return find(id, opened);
     },
   };
+}
+
+function findingOfClaim(verdict: NonceVerdict): Finding | undefined {
+  switch (verdict) {
+    case "new":
+      return undefined;
+    case "replayed":
+      return { verdict: "invalid", reason: Reason.CREDENTIAL_REPLAYED, cause: "the nonce was used before" };
+    case "quota":
+      return { verdict: "limited", cause: "the key's quota of nonces is used up" };
+    case "early":
+      return { verdict: "unavailable", cause: "the nonce store has not seen this timestamp from the start" };
+    case "full":
+      return { verdict: "unavailable", cause: "the nonce store is full" };
+    default:
+      // Not one that the types know: a store is a service that may be wrong.
+      throw new Error("the nonce store answered nonsense");
+  }
 }
 
 /** The four values, or why they are not. A cause never repeats a value: an API key may have strayed into it. */

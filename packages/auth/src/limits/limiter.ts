@@ -1,6 +1,6 @@
 import { forsake } from "../answers.ts";
-import { isThenable } from "../call-budget.ts";
 import type { Finding } from "../decision.ts";
+import { isThenable } from "../with-answer.ts";
 import { checkedRate, type LimitStore, type LimitTake, maxWaitMs, type Rate } from "./limit-store.ts";
 import { memoryLimits } from "./memory-limits.ts";
 
