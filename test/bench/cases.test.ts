@@ -2,11 +2,12 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Case, cases } from "./cases.ts";
+import { cases, type ServerCase } from "./cases.ts";
 import { checkControl } from "./checked-control.ts";
 import type { ControlSaid, TimedSaid } from "./load/orders.ts";
 import { type Material, makeMaterial } from "./material.ts";
-import { targetOf } from "./measure-case.ts";
+import { tryClient } from "./measure-client.ts";
+import { targetOf } from "./measure-server.ts";
 import { startPinned } from "./pinned-process.ts";
 import { startServer } from "./started-server.ts";
 
@@ -22,7 +23,9 @@ afterAll(async () => {
 });
 
 /** Starts a case's server and the load, sees what is refused, and makes some calls that have to be answered. */
-async function tryOut(the: Case): Promise<{ readonly control: ControlSaid; readonly calls: () => Promise<TimedSaid> }> {
+async function tryOut(
+  the: ServerCase,
+): Promise<{ readonly control: ControlSaid; readonly calls: () => Promise<TimedSaid> }> {
   const caller = await material.callerWith(2);
   const server = await startServer({ material, folder, serverCore: undefined, fromSource: true }, the);
   const load = await startPinned("load/main.ts", { core: undefined, fromSource: true });
@@ -39,7 +42,7 @@ afterAll(async () => {
   await Promise.all(running.map((each) => each[Symbol.asyncDispose]()));
 });
 
-const full = cases.find(({ name }) => name === "full") as Case;
+const full = cases.find(({ name }) => name === "full") as ServerCase;
 
 test("the full stack answers the load's calls, and refuses those with anything wrong", async () => {
   const { control, calls } = await tryOut(full);
@@ -62,8 +65,16 @@ test("a server that asks for nothing is not measured as one that does", async ()
   expect(() => checkControl("full", control)).toThrow("full: a call with no token was not refused: let in");
 });
 
-test("each case has a name of its own, and a server", () => {
+test("a client with credentials is let in where the one that it is measured against is not", async () => {
+  const control = await tryClient(
+    { material, folder, serverCore: undefined, fromSource: true },
+    { name: "client", what: "a client with credentials", client: "connected" },
+  );
+  expect(control).toEqual({ wrong: { "no credentials": "status 16" }, right: "let in" });
+});
+
+test("each case has a name of its own, and a program", () => {
   expect(new Set(cases.map(({ name }) => name)).size).toBe(cases.length);
-  const servers = cases.map(({ server }) => `servers/${server}.ts`);
-  expect(servers.filter((file) => !existsSync(new URL(file, import.meta.url)))).toEqual([]);
+  const programs = cases.map((each) => ("server" in each ? `servers/${each.server}.ts` : `clients/${each.client}.ts`));
+  expect(programs.filter((file) => !existsSync(new URL(file, import.meta.url)))).toEqual([]);
 });

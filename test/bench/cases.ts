@@ -2,7 +2,10 @@ import type { Method } from "./load/orders.ts";
 import type { Asked } from "./servers/given.ts";
 
 /** Something that is measured against the reference. */
-export interface Case {
+export type Case = ServerCase | ClientCase;
+
+/** A server, in turns with one that has nothing but mutual TLS. */
+export interface ServerCase {
   readonly name: string;
   /** What it is, for a reader of the table. */
   readonly what: string;
@@ -18,18 +21,67 @@ export interface Case {
   readonly plaintext?: true;
 }
 
-const everything: readonly Asked[] = ["MTLS", "BEARER", "HMAC"];
+/** A client, in turns with one that has nothing but mutual TLS, both of the same server. */
+export interface ClientCase {
+  readonly name: string;
+  readonly what: string;
+  /** A program in `clients/`. */
+  readonly client: string;
+}
 
-/** All that is measured; whoever adds a server file adds a line. */
+const everything: readonly Asked[] = ["MTLS", "BEARER", "HMAC"];
+/** What can be asked of methods that stream their requests: a signature covers one. */
+const unsigned: readonly Asked[] = ["MTLS", "BEARER"];
+const ours = { server: "protected" } as const;
+
+/** All that is measured; whoever adds a program adds a line. */
 export const cases: readonly Case[] = [
   { name: "plaintext", what: "grpc-js without TLS", server: "plaintext", asks: [], plaintext: true },
-  { name: "bare", what: "grpc-js over mutual TLS: the reference against itself", server: "bare", asks: [] },
   {
-    name: "full",
-    what: "certificate, bound token, signature, nonce, decision log",
-    server: "protected",
+    name: "bare",
+    what: "grpc-js over mutual TLS, the reference itself: what a ratio is good for",
+    server: "bare",
+    asks: [],
+  },
+  { name: "certificate", what: "who is calling, and may it, by its certificate alone", ...ours, asks: ["MTLS"] },
+  { name: "api-key", what: "an API key", ...ours, asks: ["API_KEY"] },
+  { name: "bearer", what: "a token that is bound to the certificate", ...ours, asks: ["BEARER"] },
+  { name: "hmac", what: "a signature over the message, with a nonce", ...ours, asks: ["HMAC"] },
+  { name: "full", what: "certificate, bound token, signature, nonce, decision log", ...ours, asks: everything },
+  {
+    name: "serve",
+    what: "the same by `serve()`: limits of calls, validation, typed handlers",
+    server: "serve",
     asks: everything,
   },
-  { name: "serve", what: "the same by serve(): validation, limits of calls", server: "serve", asks: everything },
   { name: "naive", what: "the same checks, written by hand", server: "naive", asks: everything },
+  {
+    name: "storm",
+    what: "everything, and 12 000 tokens in turn: more than are remembered, so each is verified",
+    ...ours,
+    asks: everything,
+    tokens: 12_000,
+  },
+  { name: "full-16k", what: "everything, messages of 16 KiB", ...ours, asks: everything, bodyBytes: 16 * 1024 },
+  { name: "server-stream", what: "everything, ten answers to a call", ...ours, asks: everything, method: "pingMany" },
+  {
+    name: "client-stream",
+    what: "certificate and token, ten requests in a call",
+    ...ours,
+    asks: unsigned,
+    method: "pingSum",
+  },
+  {
+    name: "bidi-stream",
+    what: "certificate and token, ten of each in a call",
+    ...ours,
+    asks: unsigned,
+    method: "pingEach",
+  },
+  {
+    name: "client",
+    what: "a client: token and signature, by `connect()` below a stub of grpc-js",
+    client: "connected",
+  },
+  { name: "client-typed", what: "a client: the same by `createClient()`", client: "typed" },
 ];

@@ -32,6 +32,8 @@ export interface CallerMaterial {
   readonly tokens: readonly string[];
   readonly signingKeys: readonly { readonly id: string; readonly secret: string }[];
   readonly apiKey: string;
+  /** Where a client gets tokens by itself. */
+  readonly issuerAddress: string;
 }
 
 /** Certificates, keys and tokens that live as long as a run. */
@@ -41,7 +43,7 @@ export interface Material extends AsyncDisposable {
   callerWith(tokens: number): Promise<CallerMaterial>;
 }
 
-/** Makes them, and serves the key set and the (empty) list of revoked tokens as an authorization server does. */
+/** Makes them, and serves tokens, the key set and the (empty) list of revoked tokens as an authorization server does. */
 export async function makeMaterial(): Promise<Material> {
   const ca = await createCa();
   const [tls, caller, issuerTls] = await Promise.all(
@@ -58,11 +60,21 @@ export async function makeMaterial(): Promise<Material> {
     "/.well-known/jwks.json": issuer.jwks,
     "/.well-known/revoked-tokens.json": { tokens: [], clients: [] },
   };
-  const https = mutualTlsHttpsServer({ identity: identityFromMemory(issuerTls) }, (request, response) => {
-    response.setHeader("content-type", "application/json").end(JSON.stringify(documents[request.url ?? ""] ?? {}));
+  const https = mutualTlsHttpsServer({ identity: identityFromMemory(issuerTls) }, ({ url = "" }, response) => {
+    const answer = (document: unknown) => {
+      response.setHeader("content-type", "application/json").end(JSON.stringify(document ?? {}));
+    };
+    if (url === "/oauth/token") void tokenResponse().then(answer);
+    else answer(documents[url]);
+  });
+  const tokenResponse = async () => ({
+    access_token: await issuer.sign(claims),
+    token_type: "Bearer",
+    expires_in: 300,
   });
   await new Promise<void>((resolve) => https.listen(0, "127.0.0.1", resolve));
   const { port } = https.address() as AddressInfo;
+  const issuerAddress = `127.0.0.1:${port}`;
   const thumbprint = Buffer.from(new X509Certificate(caller.cert).fingerprint256.replaceAll(":", ""), "hex");
   const claims = {
     aud: audience,
@@ -74,7 +86,7 @@ export async function makeMaterial(): Promise<Material> {
   return {
     server: {
       tls,
-      issuerAddress: `127.0.0.1:${port}`,
+      issuerAddress,
       jwks: issuer.jwks,
       signingKeys,
       apiKey: { id: apiKey.id, sha256: apiKey.sha256 },
@@ -82,7 +94,7 @@ export async function makeMaterial(): Promise<Material> {
     async callerWith(count) {
       const tokens: string[] = [];
       for (let made = 0; made < count; made += 1) tokens.push(await issuer.sign(claims));
-      return { tls: caller, tokens, signingKeys, apiKey: apiKey.key.expose() };
+      return { tls: caller, tokens, signingKeys, apiKey: apiKey.key.expose(), issuerAddress };
     },
     async [Symbol.asyncDispose]() {
       https.closeAllConnections();

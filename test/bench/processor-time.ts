@@ -1,16 +1,29 @@
 import { readdirSync, readFileSync } from "node:fs";
 
-/** The processor time that a process has had, all of its threads, in microseconds (schedstat counts nanoseconds). */
-export function processorMicroseconds(pid: number): number {
-  let nanoseconds = 0;
-  for (const task of readdirSync(`/proc/${pid}/task`)) {
-    try {
-      nanoseconds += Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, "utf8").split(" ", 1)[0]);
-    } catch {
-      // A thread that has ended in between.
-    }
+/** What a process has had of the processor, in microseconds (the system counts nanoseconds). */
+export interface ProcessorTime {
+  /** All of its threads. */
+  readonly used: number;
+  /** How long its main thread could have run, and something else did. */
+  readonly waited: number;
+}
+
+/** Of this process, or of another one. */
+export function processorTime(pid: number): ProcessorTime {
+  const threads = readdirSync(`/proc/${pid}/task`).map((thread) => schedstat(`/proc/${pid}/task/${thread}`));
+  const used = threads.reduce((sum, [ran]) => sum + ran, 0);
+  const [, waited] = schedstat(`/proc/${pid}`);
+  return { used: used / 1_000, waited: waited / 1_000 };
+}
+
+/** Nanoseconds that ran, and that waited; none of a thread that has just ended. */
+function schedstat(folder: string): readonly [number, number] {
+  try {
+    const [ran, waited] = readFileSync(`${folder}/schedstat`, "utf8").split(" ").map(Number);
+    return [ran ?? 0, waited ?? 0];
+  } catch {
+    return [0, 0];
   }
-  return nanoseconds / 1_000;
 }
 
 /** The memory that a process has in RAM, bytes. */

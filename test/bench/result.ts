@@ -1,13 +1,15 @@
 import type { ControlSaid, TimedSaid } from "./load/orders.ts";
 import type { Spread } from "./statistics.ts";
 
-/** One side of a pair. */
+/** One window of a pair. */
 export interface Side {
   readonly callsPerSecond: number;
-  /** Of the server's processor, for a call. */
+  /** Processor time of what is measured, for a call. */
   readonly microseconds: number;
-  /** How busy the load's own core was, of 1. */
-  readonly loadBusy: number;
+  /** How busy the process at the other end was, of 1. */
+  readonly otherBusy: number;
+  /** For how much of the window what is measured waited while something else had its processor, of 1. */
+  readonly waited: number;
 }
 
 /** A window of the reference and one of the case, one right after the other. */
@@ -16,13 +18,8 @@ export interface Pair {
   readonly measured: Side;
 }
 
-/** What a case came to. */
-export interface CaseResult {
-  readonly name: string;
-  readonly what: string;
-  /** What was refused before it was measured. */
-  readonly control: ControlSaid;
-  readonly pairs: readonly Pair[];
+/** What the pairs of a case come to. */
+export interface Summary {
   /** Calls a second, of those of the reference. */
   readonly throughput: Spread;
   /** Processor time of a call, of that of the reference. */
@@ -33,11 +30,22 @@ export interface CaseResult {
   readonly microseconds: number;
   readonly referenceCallsPerSecond: number;
   readonly referenceMicroseconds: number;
-  /** How many of the windows the load, and not the server, was the limit of. */
-  readonly loadBoundWindows: number;
-  /** At half of the calls a second that it served. */
-  readonly halfLoad: TimedSaid;
-  /** Of the server, after all that, bytes. */
+  /** How many windows the other end was the limit of. */
+  readonly boundWindows: number;
+  /** How many windows something else on the machine took part in. */
+  readonly disturbedWindows: number;
+}
+
+/** What a case came to. */
+export interface CaseResult extends Summary {
+  readonly name: string;
+  readonly what: string;
+  /** What was refused before it was measured. */
+  readonly control: ControlSaid;
+  readonly pairs: readonly Pair[];
+  /** Of a server, at half of the calls a second that it served. */
+  readonly halfLoad?: TimedSaid;
+  /** After all that, bytes. */
   readonly residentBytes: number;
 }
 

@@ -1,6 +1,7 @@
 /**
  * `pnpm bench`: what each defence costs a call, as ratios to a bare server over mutual TLS that is measured in the same run, in
- * turns. `--quick` takes two minutes; `--only full,naive`; `--pairs 40`; `--seed 7` repeats an order; `--out file` keeps the result.
+ * turns. `--quick` looks in two minutes at what the targets are about; `--only full,naive`; `--pairs 40`; `--seed 7` repeats an order;
+ * `--out file` keeps the result.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -10,9 +11,12 @@ import { parseArgs } from "node:util";
 import { seededRandom } from "../kills/seeded-random.ts";
 import { type Case, cases } from "./cases.ts";
 import { makeMaterial } from "./material.ts";
-import { CONNECTIONS, type Effort, IN_FLIGHT, measureCase } from "./measure-case.ts";
+import { measureClient } from "./measure-client.ts";
+import { CONNECTIONS, IN_FLIGHT, measureServer, type Run } from "./measure-server.ts";
+import type { Effort } from "./pairs.ts";
 import type { BenchResult, CaseResult } from "./result.ts";
-import { rowOf, tableHead } from "./table.ts";
+import { rowOf, tableHead, targetTable } from "./table.ts";
+import { reached, targets } from "./targets.ts";
 
 const { values } = parseArgs({
   options: {
@@ -33,7 +37,9 @@ if (process.platform !== "linux" || unknown.length > 0) {
   );
   process.exit(1);
 }
-const chosen: readonly Case[] = wanted === undefined ? cases : cases.filter(({ name }) => wanted.includes(name));
+const aimedAt = new Set(["bare", ...targets.flatMap((target) => [target.case, target.against])]);
+const isWanted = ({ name }: Case) => wanted?.includes(name) ?? (!values.quick || aimedAt.has(name));
+const chosen = cases.filter(isWanted);
 const effort: Effort = values.quick
   ? { pairs: 5, windowMs: 500, warmUpMs: 1_000, halfLoadMs: 1_500 }
   : { pairs: 20, windowMs: 1_000, warmUpMs: 3_000, halfLoadMs: 10_000 };
@@ -47,18 +53,18 @@ console.log(
 );
 console.log(
   isPinned
-    ? "Servers on core 0, the load on core 1.\n"
-    : "Neither servers nor load are pinned to a core (no taskset, or one core): figures are worth less.\n",
+    ? "What is measured is on core 0, the other end on core 1.\n"
+    : "Neither what is measured nor the other end is pinned to a core (no taskset, or one core): figures are worth less.\n",
 );
 console.log(tableHead);
 const folder = mkdtempSync(join(tmpdir(), "bench-"));
 const results: CaseResult[] = [];
 try {
   await using material = await makeMaterial();
-  const cores = isPinned ? { serverCore: 0, loadCore: 1 } : { serverCore: undefined, loadCore: undefined };
-  const run = { ...effort, pairs, material, random: seededRandom(seed), folder, ...cores };
+  const cores = isPinned ? { serverCore: 0, otherCore: 1 } : { serverCore: undefined, otherCore: undefined };
+  const run: Run = { ...effort, pairs, material, random: seededRandom(seed), folder, ...cores };
   for (const each of chosen) {
-    const result = await measureCase(run, each);
+    const result = await ("server" in each ? measureServer(run, each) : measureClient(run, each));
     console.log(rowOf(result));
     results.push(result);
   }
@@ -77,4 +83,5 @@ const result: BenchResult = {
   isPinned,
   cases: results,
 };
+console.log(`\n${targetTable(reached(result))}`);
 if (values.out !== undefined) writeFileSync(values.out, `${JSON.stringify(result, null, 2)}\n`);

@@ -1,6 +1,6 @@
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
-import type { Case } from "./cases.ts";
+import type { ServerCase } from "./cases.ts";
 import type { Material } from "./material.ts";
 import { type PinnedProcess, startPinned } from "./pinned-process.ts";
 import type { Given } from "./servers/given.ts";
@@ -23,7 +23,7 @@ export interface StartedServer extends PinnedProcess {
 /** Starts a server and waits until it can check calls. */
 export async function startServer(
   { material, folder, serverCore, fromSource }: Place,
-  { name, server, asks }: Pick<Case, "name" | "server" | "asks">,
+  { name, server, asks }: Pick<ServerCase, "name" | "server" | "asks">,
 ): Promise<StartedServer> {
   const stdout = openSync(join(folder, `${name}.log`), "a");
   try {

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { type ClientHttp2Session, connect, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
 import type { TlsMaterial } from "@zero-trust/mtls";
+import type { Call } from "../closed-loop.ts";
 import type { CallerMaterial } from "../material.ts";
 import { headersMaker } from "./headers.ts";
 import { messagesOf } from "./messages.ts";
@@ -9,12 +10,15 @@ import type { Target } from "./orders.ts";
 /** Connections to a server, over which calls are made in turn. */
 export interface CalledTarget {
   readonly target: Target;
-  /** Makes a call over one of the connections; calls back with what is wrong with it, undefined when it went well. */
-  call(connection: number, done: (wrong: string | undefined) => void, headers?: OutgoingHttpHeaders): void;
+  /** Makes a call, those of one lane always over the same connection. */
+  readonly call: (...call: [...Parameters<Call>, headers?: OutgoingHttpHeaders]) => void;
   /** The headers of the next call. */
   readonly headers: () => OutgoingHttpHeaders;
   close(): void;
 }
+
+/** Answers are read as they come: no server is to wait for the load. */
+const WINDOW_BYTES = 4 * 1024 * 1024;
 
 /** Opens the connections. */
 export async function openTarget(target: Target, caller: CallerMaterial): Promise<CalledTarget> {
@@ -24,8 +28,8 @@ export async function openTarget(target: Target, caller: CallerMaterial): Promis
   return {
     target,
     headers,
-    call(connection, done, given = headers()) {
-      const stream = (sessions[connection] as ClientHttp2Session).request(given);
+    call(lane, done, given = headers()) {
+      const stream = (sessions[lane % sessions.length] as ClientHttp2Session).request(given);
       let status: unknown;
       let bytes = 0;
       stream.on("response", (fields) => {
@@ -57,8 +61,9 @@ async function openSession({ port, plaintext }: Target, tls: TlsMaterial): Promi
     ...tls,
     servername: "ping.production.internal",
     minVersion: "TLSv1.3",
-    settings: { enablePush: false, initialWindowSize: 1024 * 1024 },
+    settings: { enablePush: false, initialWindowSize: WINDOW_BYTES },
   });
   await once(session, "remoteSettings");
+  session.setLocalWindowSize(WINDOW_BYTES);
   return session;
 }

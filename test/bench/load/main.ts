@@ -1,8 +1,8 @@
 // The load, as a process of its own on a core of its own, so that it takes nothing from what is measured.
 
+import { closedLoop } from "../closed-loop.ts";
 import type { CallerMaterial } from "../material.ts";
 import { type CalledTarget, openTarget } from "./called-target.ts";
-import { closedLoop } from "./closed-loop.ts";
 import { control } from "./control.ts";
 import type { Order } from "./orders.ts";
 import { timed } from "./timed.ts";
@@ -24,7 +24,11 @@ async function obey(order: Order): Promise<object> {
     const { called, caller } = opened(order.control);
     return await control(called, caller);
   }
-  if ("closed" in order) return await closedLoop(opened(order.closed).called, order.ms, order.server);
+  if ("closed" in order) {
+    const { call, target } = opened(order.closed).called;
+    const { ms, server: measured } = order;
+    return await closedLoop({ call, lanes: target.inFlight, ms, measured, other: process.pid });
+  }
   if ("timed" in order) return await timed(opened(order.timed).called, order);
   opened(order.close).called.close();
   targets.delete(order.close);

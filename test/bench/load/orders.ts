@@ -30,16 +30,6 @@ export interface ControlSaid {
   readonly right: string;
 }
 
-/** What a window of closed-loop load came to. */
-export interface WindowSaid {
-  readonly calls: number;
-  readonly ms: number;
-  /** Processor time of the server, in microseconds, all of its threads. */
-  readonly serverMicroseconds: number;
-  /** Of the load. */
-  readonly loadMicroseconds: number;
-}
-
 /** Latencies in milliseconds, from when a call was due. */
 export interface TimedSaid {
   readonly calls: number;

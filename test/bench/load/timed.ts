@@ -18,7 +18,7 @@ export async function timed(called: CalledTarget, { ms, perSecond, seed }: Timin
   const startedAt = performance.now();
   let sent = 0;
   const send = (dueAt: number) => {
-    called.call(sent % called.target.connections, (wrong) => {
+    called.call(sent, (wrong) => {
       fault ??= wrong;
       latencies.push(performance.now() - startedAt - dueAt);
       if (latencies.length === due.length) finished.resolve();

@@ -1,0 +1,63 @@
+import type { ClientCase } from "./cases.ts";
+import { checkControl } from "./checked-control.ts";
+import type { ClientGiven, ClientOrder } from "./clients/given.ts";
+import type { WindowSaid } from "./closed-loop.ts";
+import type { ControlSaid } from "./load/orders.ts";
+import { BODY_BYTES, IN_FLIGHT, type Run } from "./measure-server.ts";
+import { measurePairs, summaryOf, type Window } from "./pairs.ts";
+import { type PinnedProcess, startPinned } from "./pinned-process.ts";
+import { residentBytes } from "./processor-time.ts";
+import type { CaseResult } from "./result.ts";
+import { type Place, type StartedServer, startServer } from "./started-server.ts";
+
+/** Starts a case's client, the reference of clients and a server that lets both in, and measures one client against the other. */
+export async function measureClient(run: Run, the: ClientCase): Promise<CaseResult> {
+  const control = await tryClient(run, the);
+  checkControl(the.name, control);
+  await using server = await startServer(
+    { ...run, serverCore: run.otherCore },
+    { name: "called", server: "bare", asks: [] },
+  );
+  await using reference = await startClient(run, "bare", server);
+  await using measured = await startClient(run, the.client, server);
+  const windowOf =
+    (client: PinnedProcess): Window =>
+    (ms) =>
+      client.ask<WindowSaid>({ lanes: IN_FLIGHT, ms, server: server.pid } satisfies ClientOrder);
+  const pairs = await measurePairs(run, { reference: windowOf(reference), measured: windowOf(measured) });
+  return {
+    name: the.name,
+    what: the.what,
+    ...summaryOf(pairs),
+    residentBytes: residentBytes(measured.pid),
+    control,
+    pairs,
+  };
+}
+
+/** That what the client presents is what a server of ours asks for: it lets this one in, and not the reference. */
+export async function tryClient(place: Place, { client }: ClientCase): Promise<ControlSaid> {
+  await using server = await startServer(place, {
+    name: "control",
+    server: "protected",
+    asks: ["MTLS", "BEARER", "HMAC"],
+  });
+  const outcomeOf = async (file: string) => {
+    await using started = await startClient(place, file, server);
+    try {
+      await started.ask({ lanes: 1, ms: 10, server: server.pid } satisfies ClientOrder);
+      return "let in";
+    } catch (error) {
+      const [status] = /status \d+/.exec(String(error)) ?? [];
+      return status ?? String(error);
+    }
+  };
+  return { wrong: { "no credentials": await outcomeOf("bare") }, right: await outcomeOf(client) };
+}
+
+async function startClient(place: Place, file: string, { port }: StartedServer): Promise<PinnedProcess> {
+  const started = await startPinned(`clients/${file}.ts`, { core: place.serverCore, fromSource: place.fromSource });
+  const material = await place.material.callerWith(0);
+  await started.ask({ material, port, bodyBytes: BODY_BYTES } satisfies ClientGiven);
+  return started;
+}
