@@ -16,6 +16,11 @@ export function processorTime(pid: number): ProcessorTime {
   return { used: used / 1_000, waited: waited / 1_000 };
 }
 
+/** The processor time alone, in microseconds. */
+export function processorMicroseconds(pid: number): number {
+  return processorTime(pid).used;
+}
+
 /** Nanoseconds that ran, and that waited; none of a thread that has just ended. */
 function schedstat(folder: string): readonly [number, number] {
   try {
