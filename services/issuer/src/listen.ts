@@ -1,3 +1,4 @@
+import type { ServerResponse } from "node:http";
 import type { Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { listenError } from "@zero-trust/server";
@@ -21,10 +22,17 @@ export async function listen(
     server.once("error", (error) => reject(listenError(error, address)));
     server.listen({ host: address.host, port: address.port }, resolve);
   });
+  const running = new Set<ServerResponse>();
+  server.on("request", (_request, response) => {
+    running.add(response);
+    response.once("close", () => running.delete(response));
+  });
   return {
     port: (server.address() as AddressInfo).port,
     close: () =>
       new Promise((resolve) => {
+        // Who keeps his connection for another request would have us wait for it.
+        for (const response of running) if (!response.headersSent) response.setHeader("Connection", "close");
         const cutOff = setTimeout(() => server.closeAllConnections(), DRAIN_TIMEOUT_MS);
         server.close(() => {
           clearTimeout(cutOff);
