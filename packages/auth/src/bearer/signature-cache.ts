@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { BoundedMap } from "../bounded-map.ts";
 import type { VerificationKey } from "./key-set.ts";
 import type { TokenClaims } from "./token-claims.ts";
 
@@ -10,11 +11,10 @@ export interface VerifiedToken {
 
 /** Tokens whose signature was good, the ones least recently shown forgotten first. */
 export class SignatureCache {
-  readonly #maxTokens: number;
-  readonly #tokens = new Map<string, VerifiedToken>();
+  readonly #tokens: BoundedMap<VerifiedToken>;
 
   constructor(maxTokens: number) {
-    this.#maxTokens = maxTokens;
+    this.#tokens = new BoundedMap(maxTokens);
   }
 
   get size(): number {
@@ -23,20 +23,13 @@ export class SignatureCache {
 
   find(digest: string): VerifiedToken | undefined {
     const found = this.#tokens.get(digest);
-    if (found !== undefined) {
-      // A map keeps the order in which its entries were put in.
-      this.#tokens.delete(digest);
-      this.#tokens.set(digest, found);
-    }
+    if (found !== undefined) this.#tokens.set(digest, found);
     return found;
   }
 
   /** Only for a good signature: whoever has none can then push nobody out. */
   add(digest: string, token: VerifiedToken): void {
     this.#tokens.set(digest, token);
-    if (this.#tokens.size <= this.#maxTokens) return;
-    const [oldest = ""] = this.#tokens.keys();
-    this.#tokens.delete(oldest);
   }
 }
 

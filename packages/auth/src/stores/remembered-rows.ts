@@ -1,4 +1,5 @@
 import { forsake } from "../answers.ts";
+import { BoundedMap } from "../bounded-map.ts";
 
 /** How long what was looked up is remembered, and how long a look-up may take. */
 export interface RememberOptions {
@@ -50,9 +51,9 @@ export function rememberedRows<T>(options: RememberOptions, { what, query }: Row
   }
   if (!(timeoutMs >= 1 && timeoutMs < 2 ** 31)) throw new TypeError("timeoutMs is milliseconds, 1 or more.");
   const onError: (error: Error) => unknown = options.onError ?? warn;
-  const present = new Map<string, { readonly row: T; readonly askedMs: number }>();
+  const present = new BoundedMap<{ readonly row: T; readonly askedMs: number }>(MAX_PRESENT);
   /** What was asked for last and gave no row: there is none, or it is no good. */
-  const absent = new Map<string, { readonly error?: Error; readonly askedMs: number }>();
+  const absent = new BoundedMap<{ readonly error?: Error; readonly askedMs: number }>(MAX_ABSENT);
   let waiting = new Map<string, PromiseWithResolvers<T | undefined>>();
   let asked: typeof waiting | undefined;
   let pausedUntilMs = Number.NEGATIVE_INFINITY;
@@ -116,15 +117,15 @@ export function rememberedRows<T>(options: RememberOptions, { what, query }: Row
   ) {
     if (row instanceof Error) {
       if (absent.get(id)?.error?.message !== row.message) tell(row);
-      remember(absent, id, { error: row, askedMs }, MAX_ABSENT);
+      absent.set(id, { error: row, askedMs });
       answer.reject(row);
     } else if (row === undefined) {
       present.delete(id);
-      remember(absent, id, { askedMs }, MAX_ABSENT);
+      absent.set(id, { askedMs });
       answer.resolve(undefined);
     } else {
       absent.delete(id);
-      remember(present, id, { row, askedMs }, MAX_PRESENT);
+      present.set(id, { row, askedMs });
       answer.resolve(row);
     }
   }
@@ -149,17 +150,6 @@ export function rememberedRows<T>(options: RememberOptions, { what, query }: Row
   }
 
   return find;
-}
-
-/** As the newest; the oldest makes room. */
-function remember<V>(map: Map<string, V>, id: string, value: V, max: number): void {
-  map.delete(id);
-  map.set(id, value);
-  if (map.size <= max) return;
-  for (const oldest of map.keys()) {
-    map.delete(oldest);
-    return;
-  }
 }
 
 /** Not in silence: whoever revoked a key in the table believes that it is revoked. */
