@@ -13,7 +13,11 @@ test("a request that is running when the server closes is answered, and its conn
   const agent = new Agent({ keepAlive: true });
   try {
     const asking = request({
-      ...{ agent, ca, host: "127.0.0.1", port: listening.port, servername: "issuer.production.internal" },
+      agent,
+      ca,
+      host: "127.0.0.1",
+      port: listening.port,
+      servername: "issuer.production.internal",
       method: "POST",
       headers: { expect: "100-continue" },
     });
