@@ -19,6 +19,15 @@ export const databaseMutants: readonly Mutant[] = [
     tests: ["services/payment/src/ledger-commits.test.ts"],
   },
   {
+    id: "full-disk-unsaid",
+    opens: "callers of a service whose disk is full are told INTERNAL, and do not come again",
+    file: "packages/database/src/sqlite.ts",
+    search: "if (this.#connection.inTransaction) await super",
+    replace: "await super",
+    tests: ["packages/database/src/unavailable.test.ts"],
+    named: "a disk that is full",
+  },
+  {
     id: "claims-overlap",
     opens: "two replicas pay the same orders at the same time",
     file: "services/order/src/outbox-store.ts",

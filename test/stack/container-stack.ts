@@ -8,7 +8,7 @@ import { writeDeployment } from "@zero-trust/infra/deployment";
 import { issuer as issuerUrl, trustDomain, type Workload } from "@zero-trust/infra/names";
 import { untilServing } from "@zero-trust/infra/until-serving";
 import { docker } from "./containers/docker.ts";
-import { newVolume } from "./containers/filled-volume.ts";
+import { newMemoryVolume, newVolume } from "./containers/filled-volume.ts";
 import { startGateway } from "./containers/gateway.ts";
 import { imageOf } from "./containers/images.ts";
 import { runLabel } from "./containers/leftovers.ts";
@@ -34,6 +34,9 @@ const databases = {
   acquirer: "/data/payment/payment/acquirer.sqlite",
 } as const;
 
+/** Makes the folders of the services, where the gateway sees them. */
+const makeFolders = `for (const service of ["order", "payment"]) fs.mkdirSync("/data/" + service + "/" + service, { mode: 0o700 })`;
+
 /** Where containers have their files, and where they keep their data. */
 export const folders = { files: "/etc/zero-trust", data: "/var/lib/zero-trust" } as const;
 
@@ -41,6 +44,8 @@ export const folders = { files: "/etc/zero-trust", data: "/var/lib/zero-trust" }
 export interface ContainerStackOptions extends StackSettings {
   /** The image of a service. Default: the one that is built here, or named by the environment. */
   readonly imageOf?: (service: ServiceName) => string;
+  /** How much order and payment may write, each, which is in memory then. Default: what the engine's disk has. */
+  readonly dataBytes?: number;
 }
 
 const port = "50051";
@@ -55,7 +60,7 @@ const relayFolder = fileURLToPath(new URL("relay", import.meta.url));
 
 /** Makes a deployment and starts its containers, each when what it needs is there. */
 export async function startContainers(options: ContainerStackOptions = {}): Promise<ContainerStack> {
-  const { imageOf: image = imageOf, environmentOf = () => ({}) } = options;
+  const { imageOf: image = imageOf, environmentOf = () => ({}), dataBytes } = options;
   const runId = process.env["ZT_E2E_RUN"] ?? "unnamed";
   const network = `zero-trust-e2e-${randomBytes(4).toString("hex")}`;
   await using cleanup = new AsyncDisposableStack();
@@ -80,7 +85,11 @@ export async function startContainers(options: ContainerStackOptions = {}): Prom
     files("relay", { [relayFolder]: "relay", [join(folder, "pki")]: "pki" }),
     ...serviceNames.map(filesOf),
   ]);
-  for (const service of serviceNames) await newVolume(volumeOf(`${service}-data`), { writable: [service] });
+  for (const service of serviceNames) {
+    const volume = volumeOf(`${service}-data`);
+    if (service === "issuer" || dataBytes === undefined) await newVolume(volume, { writable: [service] });
+    else await newMemoryVolume(volume, dataBytes);
+  }
 
   const gateway = cleanup.use(
     await startGateway({
@@ -98,6 +107,8 @@ export async function startContainers(options: ContainerStackOptions = {}): Prom
       program: [`${folders.files}/relay/main.ts`, `${folders.files}/pki`],
     }),
   );
+  // What is in memory is there for as long as a container has it.
+  if (dataBytes !== undefined) await docker("exec", gateway.id, "node", "--eval", makeFolders);
   const relay = async (name: string, listen: number, service: ServiceName) => {
     const [opened] = await gateway.program.open({ name, host: "0.0.0.0", port: listen, target: addressOf(service) });
     return opened;

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import Sqlite from "better-sqlite3";
-import { Kysely, SqliteAdapter, SqliteDialect, sql } from "kysely";
+import { type DatabaseConnection, Kysely, SqliteAdapter, SqliteDialect, SqliteDriver, sql } from "kysely";
 import { DatabaseError, sentence } from "./database-error.ts";
 import { type Migrations, migrate, refuseStrangeSchema } from "./schema.ts";
 
@@ -20,7 +20,7 @@ export async function openSqlite<Schema>(file: string, migrations: Migrations): 
   connection.pragma("synchronous = FULL");
   connection.pragma("foreign_keys = ON");
 
-  const db = new Kysely<Schema>({ dialect: new TransactionalDdlDialect({ database: connection }) });
+  const db = new Kysely<Schema>({ dialect: new OurDialect(connection) });
   try {
     await migrate(db, file, migrations);
   } catch (error) {
@@ -86,16 +86,42 @@ function open(file: string, options: Sqlite.Options): Sqlite.Database {
   }
 }
 
-// SQLite rolls DDL back like anything else; Kysely says no for its sake only. Without it, a process killed inside a
-// migration would leave tables that the next start cannot create again.
-class TransactionalDdlDialect extends SqliteDialect {
+class OurDialect extends SqliteDialect {
+  readonly #connection: Sqlite.Database;
+
+  constructor(connection: Sqlite.Database) {
+    super({ database: connection });
+    this.#connection = connection;
+  }
+
   override createAdapter(): SqliteAdapter {
     return new TransactionalDdlAdapter();
   }
+
+  override createDriver(): SqliteDriver {
+    return new RolledBackDriver(this.#connection);
+  }
 }
 
+// SQLite rolls DDL back like anything else; Kysely says no for its sake only. Without it, a process killed inside a
+// migration would leave tables that the next start cannot create again.
 class TransactionalDdlAdapter extends SqliteAdapter {
   override get supportsTransactionalDdl(): boolean {
     return true;
+  }
+}
+
+// Where the disk is full or fails, SQLite rolls back by itself. Kysely would do it again, and that there is nothing to roll back
+// would be all that anybody heard.
+class RolledBackDriver extends SqliteDriver {
+  readonly #connection: Sqlite.Database;
+
+  constructor(connection: Sqlite.Database) {
+    super({ database: connection });
+    this.#connection = connection;
+  }
+
+  override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    if (this.#connection.inTransaction) await super.rollbackTransaction(connection);
   }
 }

@@ -63,6 +63,25 @@ test("tells a file that is locked from a statement that is wrong", async () => {
   });
 });
 
+test("tells a disk that is full from a statement that is wrong, in a transaction too, and goes on when there is room", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "unavailable-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const db = await openDatabase<unknown>({ file: join(folder, "test.db"), migrations: {} });
+  onTestFinished(() => db.destroy());
+  await sql`create table notes (note text)`.execute(db);
+  const write = () =>
+    db.transaction().execute(async (transaction) => {
+      await sql`insert into notes values ('small')`.execute(transaction);
+      await sql`insert into notes values (${"large".repeat(10_000)})`.execute(transaction);
+    });
+  // No more pages than there are.
+  await sql`pragma max_page_count = 1`.execute(db);
+  expect(isDatabaseUnavailable(await failure(write()))).toBe(true);
+  await sql`pragma max_page_count = 1000000`.execute(db);
+  await write();
+  expect((await sql`select count(*) as count from notes`.execute(db)).rows).toEqual([{ count: 2n }]);
+});
+
 test("tells what the operator has to repair from what passes", () => {
   expect(isDatabaseUnavailable(new DatabaseUnavailableError("away"))).toBe(true);
   expect(isDatabaseUnavailable(new DatabaseError("of a newer schema"))).toBe(false);

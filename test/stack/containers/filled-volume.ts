@@ -29,6 +29,13 @@ export async function newVolume(volume: Volume, content: VolumeContent): Promise
   await fillVolume(volume, content);
 }
 
+/** Makes an empty one in memory that takes so many bytes and no more, and lasts as long as some container has it. */
+export async function newMemoryVolume({ name, runId }: Volume, bytes: number): Promise<void> {
+  const mount = ["type=tmpfs", "device=tmpfs", `o=size=${bytes},uid=${userId},gid=${userId},mode=700`];
+  const options = mount.flatMap((option) => ["--opt", option]);
+  await docker("volume", "create", "--label", `${runLabel}=${runId}`, ...options, name);
+}
+
 /** Writes files and folders into a volume, also while containers use it. */
 export async function fillVolume({ name, runId, image }: Volume, content: VolumeContent): Promise<void> {
   const holder = await docker("create", "--label", `${runLabel}=${runId}`, "--volume", `${name}:/volume`, image);
