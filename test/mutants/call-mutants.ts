@@ -184,8 +184,8 @@ export const callMutants: readonly Mutant[] = [
     id: "running-call-peer",
     opens: "a stream goes on after its certificate was revoked",
     file: `${src}/running-call.ts`,
-    search: "peerOf(wire, { trustDomain, now: () => nowMs });",
-    replace: "void [peerOf, wire, trustDomain, nowMs];",
+    search: "peerNow({ trustDomain, now: () => nowMs });",
+    replace: "void [peerNow, trustDomain, nowMs];",
     tests: [`${src}/running-call.test.ts`, `${test}/open-calls.test.ts`],
   },
   {

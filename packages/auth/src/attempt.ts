@@ -1,5 +1,5 @@
 import { type Metadata, type ServerInterceptingCallInterface, type ServerListener, status } from "@grpc/grpc-js";
-import { type Peer, peerOf } from "@zero-trust/mtls";
+import { type CallPeer, type Peer, peerOfCall } from "@zero-trust/mtls";
 import { causeOf, claimIn, findingIn, grantIn, unavailable } from "./answers.ts";
 import { CallBudget } from "./call-budget.ts";
 import { CallRecord } from "./call-record.ts";
@@ -45,6 +45,7 @@ export class Attempt {
   readonly #findings = new Map<Credential, Finding>();
   readonly #rechecks = new Map<Credential, Recheck>();
   #rules: readonly Rule[] = [];
+  #peer: CallPeer | undefined;
   #metadata: Metadata | undefined;
   #signature: PendingSignature | undefined;
   /** On a clock that nobody sets. */
@@ -185,7 +186,8 @@ export class Attempt {
 
   #identifyPeer(nowMs: number): CallRecord["peer"] {
     try {
-      this.#record.peer = peerOf(this.#wire, { trustDomain: this.#guard.options.trustDomain, now: () => nowMs });
+      this.#peer = peerOfCall(this.#wire);
+      this.#record.peer = this.#peer({ trustDomain: this.#guard.options.trustDomain, now: () => nowMs });
     } catch (error) {
       this.#gate.refuse(Reason.PEER_INVALID, causeOf(error));
     }
@@ -264,13 +266,14 @@ export class Attempt {
   #letIn(rule: Rule, client: string): void {
     const { peer } = this.#record;
     const metadata = this.#metadata;
-    if (peer === undefined || metadata === undefined || !this.#isJudged) return;
+    const peerNow = this.#peer;
+    if (peer === undefined || peerNow === undefined || metadata === undefined || !this.#isJudged) return;
     this.#record.count({ outcome: "allowed", rule });
     const { options, hiddenKeys, isShadow } = this.#guard;
     if (!isShadow) for (const key of hiddenKeys) metadata.remove(key);
     setIdentity(metadata, { client, spiffeId: peer.spiffeId, scopes: [...rule.scopes] });
     this.#gate.letIn(this.call, {
-      wire: this.#wire,
+      peerNow,
       trustDomain: options.trustDomain,
       peer,
       client,

@@ -73,10 +73,18 @@ export function printable(text: string): Printable {
   return (text.length > maxTextLength ? `${clean}...` : clean) as Printable;
 }
 
-/** A rule in one line. */
-export function describeRule(rule: {
+const described = new WeakMap<DescribedRule, Printable>();
+
+interface DescribedRule {
   readonly credentials: readonly Credential[];
   readonly scopes: readonly string[];
-}): Printable {
-  return printable([rule.credentials.map(nameOf).join("+"), ...rule.scopes].join(" "));
+}
+
+/** A rule in one line, made once. */
+export function describeRule(rule: DescribedRule): Printable {
+  const known = described.get(rule);
+  if (known !== undefined) return known;
+  const line = printable([rule.credentials.map(nameOf).join("+"), ...rule.scopes].join(" "));
+  described.set(rule, line);
+  return line;
 }

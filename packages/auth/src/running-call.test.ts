@@ -1,5 +1,5 @@
 import { X509Certificate } from "node:crypto";
-import { peerOf } from "@zero-trust/mtls";
+import { peerOfCall } from "@zero-trust/mtls";
 import { createCa } from "@zero-trust/testkit";
 import { describe, expect, test } from "vitest";
 import type { Finding } from "./decision.ts";
@@ -15,7 +15,8 @@ const ca = await createCa();
 const { cert } = await ca.issue({ spiffeId: `spiffe://${trustDomain}/order-service` });
 const { raw } = new X509Certificate(cert);
 const wire = { getAuthContext: () => ({ sslPeerCertificate: { raw } }), getConnectionInfo: () => ({}) };
-const peer = peerOf(wire, { trustDomain });
+const peerNow = peerOfCall(wire);
+const peer = peerNow({ trustDomain });
 
 const good: Finding = { verdict: "verified", client: "order-service", scopes: new Set(["read:test", "more"]) };
 const revoked: Finding = { verdict: "invalid", reason: Reason.CREDENTIAL_INVALID, cause: "revoked" };
@@ -32,7 +33,7 @@ function running(rechecks: Readonly<Record<number, Recheck>>, ...others: Credent
   for (const [credential, recheck] of Object.entries(rechecks))
     byCredential.set(Number(credential) as Credential, recheck);
   const call = new RunningCall({
-    wire,
+    peerNow,
     trustDomain,
     peer,
     client: "order-service",

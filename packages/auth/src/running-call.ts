@@ -1,4 +1,4 @@
-import { type Peer, type PeerCall, peerOf } from "@zero-trust/mtls";
+import type { CallPeer, Peer } from "@zero-trust/mtls";
 import { causeOf, findingIn, grantIn, unavailable } from "./answers.ts";
 import type { Finding } from "./decision.ts";
 import { Credential, Reason } from "./gen/zerotrust/auth/v1/policy_pb.ts";
@@ -12,7 +12,7 @@ const revocationMs = 30_000;
 
 /** What let a call in. */
 export interface Admission {
-  readonly wire: PeerCall;
+  readonly peerNow: CallPeer;
   readonly trustDomain: string;
   readonly peer: Peer;
   readonly client: string;
@@ -109,9 +109,9 @@ export class RunningCall implements OpenCall {
   }
 
   #peer(nowMs: number, asBefore: Finding): Finding {
-    const { wire, trustDomain } = this.#admission;
+    const { peerNow, trustDomain } = this.#admission;
     try {
-      peerOf(wire, { trustDomain, now: () => nowMs });
+      peerNow({ trustDomain, now: () => nowMs });
       return asBefore;
     } catch (error) {
       return { verdict: "invalid", reason: Reason.PEER_INVALID, cause: causeOf(error) };

@@ -12,12 +12,14 @@ export type { RefusedHandshake } from "./handshakes.ts";
 export { httpsAgent, type MutualTlsHttpsServerOptions, mutualTlsHttpsServer } from "./https.ts";
 export { dnsSan, type IdentityRule, uriSan } from "./identity-rule.ts";
 export {
+  type CallPeer,
   type Peer,
   type PeerCall,
   PeerError,
   type PeerOptions,
   parsePeer,
   peerOf,
+  peerOfCall,
   peerOfSocket,
 } from "./peer.ts";
 export { type MutualTlsServer, type MutualTlsServerOptions, mutualTlsServer } from "./server.ts";

@@ -35,6 +35,13 @@ export interface PeerOptions {
   readonly now?: () => number;
 }
 
+/**
+ * The peer of one call, whatever becomes of its connection.
+ *
+ * @throws {PeerError} as {@link peerOf}
+ */
+export type CallPeer = (options: PeerOptions) => Peer;
+
 /** A certificate is parsed once; that it is a bad one is worth remembering too. */
 type Parsed = Peer | PeerError;
 
@@ -46,7 +53,7 @@ interface Known {
 
 const bySocket = new WeakMap<TLSSocket, Parsed>();
 /** A call's connection info is one object for the call's life: its peer stays what it was, whoever gets the addresses next. */
-const byCall = new WeakMap<ConnectionAddresses, Known>();
+const byCall = new WeakMap<ConnectionAddresses, CallPeer>();
 /** For connections that are not ours, such as a server bound with other credentials; oldest out first. */
 const byDigest = new Map<string, Parsed>();
 const MAX_DIGESTS = 1024;
@@ -86,13 +93,22 @@ export function parsePeer(der: Uint8Array, identityRule: IdentityRule = uriSan):
  */
 export function peerOf(call: PeerCall, options: PeerOptions): Peer {
   const addresses = call.getConnectionInfo();
-  let known = byCall.get(addresses);
-  if (known === undefined) {
-    const connection = liveConnection(addresses);
-    known = connection === undefined ? { parsed: ofAuthContext(call) } : ofConnection(connection);
-    byCall.set(addresses, known);
+  let peer = byCall.get(addresses);
+  if (peer === undefined) {
+    peer = peerOfCall(call);
+    byCall.set(addresses, peer);
   }
-  return acceptable(known, options);
+  return peer(options);
+}
+
+/**
+ * Says who the peer of a gRPC call is, as often as it is asked while the call lasts: what {@link peerOf} says, for whoever keeps
+ * the answer of a call with the call.
+ */
+export function peerOfCall(call: PeerCall): CallPeer {
+  const connection = liveConnection(call.getConnectionInfo());
+  const known = connection === undefined ? { parsed: ofAuthContext(call) } : ofConnection(connection);
+  return (options) => acceptable(known, options);
 }
 
 /**

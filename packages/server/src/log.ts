@@ -151,6 +151,8 @@ function redactFields(fields: object): Record<string, unknown> {
 
 /** Everything outside printable ASCII as a JSON escape; in a line of JSON it can only stand inside a string. */
 function escapeLine(line: string): string {
+  // Nearly none has any, and to look is cheaper than to replace nothing.
+  if (!/[^\n\x20-\x7e]/.test(line)) return line;
   return line.replaceAll(/[^\n\x20-\x7e]/gu, (character) =>
     // By code unit: a character beyond the basic plane is a pair of escapes (RFC 8259, section 7).
     Array.from({ length: character.length }, (_, index) => character.charCodeAt(index))

@@ -91,9 +91,10 @@ function ask(store: LimitStore, limit: Limit, { name, id, cost }: Question): Aga
   const { perSecond, burst } = limit.others?.get(id) ?? limit;
   const rate = { perSecond, burst };
   const taking: LimitTake = { key: `${name} ${id}`, cost, rate };
-  const cause = `${causes[name]}: ${perSecond} a second, ${burst} at once`;
   const answer: unknown = store.take(taking);
-  return isThenable(answer) ? answer.then((verdict) => againstIn(verdict, cause)) : againstIn(answer, cause);
+  return isThenable(answer)
+    ? answer.then((verdict) => againstIn(verdict, name, rate))
+    : againstIn(answer, name, rate);
 }
 
 const causes = {
@@ -103,7 +104,7 @@ const causes = {
 } as const;
 
 /** A verdict is parsed, not trusted: whatever does not say that the call is allowed, does not allow it. */
-function againstIn(answer: unknown, cause: string): Against {
+function againstIn(answer: unknown, name: Question["name"], { perSecond, burst }: Rate): Against {
   forsake(answer);
   if (typeof answer === "object" && answer !== null && "allowed" in answer) {
     if (answer.allowed === true) return undefined;
@@ -114,6 +115,7 @@ function againstIn(answer: unknown, cause: string): Against {
       retryAfterMs >= 0 &&
       retryAfterMs <= maxWaitMs
     ) {
+      const cause = `${causes[name]}: ${perSecond} a second, ${burst} at once`;
       return { verdict: "limited", cause, retryAfterMs };
     }
   }
