@@ -12,8 +12,8 @@ export const callMutants: readonly Mutant[] = [
     id: "peer-not-checked",
     opens: "whoever has a credential is let in, from any trust domain",
     file: attempt,
-    search: "peerOf(this.#wire, { trustDomain: this.#guard.options.trustDomain, now: () => nowMs });",
-    replace: 'peerOf(this.#wire, { trustDomain: "production.internal", now: () => 0 });',
+    search: "this.#peer({ trustDomain: this.#guard.options.trustDomain, now: () => nowMs });",
+    replace: 'this.#peer({ trustDomain: "production.internal", now: () => 0 });',
     tests: [...protectTests, `${test}/clock.test.ts`],
   },
   {
@@ -148,9 +148,8 @@ export const callMutants: readonly Mutant[] = [
     id: "proxy-vouches",
     opens: "whoever writes a name into x-client-cn is the workload of this name",
     file: attempt,
-    search:
-      "this.#record.peer = peerOf(this.#wire, { trustDomain: this.#guard.options.trustDomain, now: () => nowMs });",
-    replace: `const shown = peerOf(this.#wire, { trustDomain: this.#guard.options.trustDomain, now: () => nowMs });
+    search: "this.#record.peer = this.#peer({ trustDomain: this.#guard.options.trustDomain, now: () => nowMs });",
+    replace: `const shown = this.#peer({ trustDomain: this.#guard.options.trustDomain, now: () => nowMs });
       const [cn] = this.#metadata?.get("x-client-cn") ?? [];
       this.#record.peer = cn === undefined ? shown : { ...shown, spiffeId: "spiffe://production.internal/" + cn };`,
     tests: protectTests,

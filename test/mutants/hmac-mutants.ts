@@ -107,8 +107,8 @@ export const hmacMutants: readonly Mutant[] = [
     id: "nonce-of-the-message",
     opens: "our own second attempt at a call is taken for a replay",
     file: `${src}/client.ts`,
-    search: `const nonce = randomBytes(16).toString("hex");`,
-    replace: `void randomBytes;\n      const nonce = createHmac("sha256", key).update(bytes).digest("hex").slice(0, 32);`,
+    search: "const nonce = newNonce();",
+    replace: `void newNonce;\n      const nonce = createHmac("sha256", key).update(bytes).digest("hex").slice(0, 32);`,
     tests: ["test/processes/retries.test.ts"],
   },
   {

@@ -69,6 +69,7 @@ export const CHANNEL_DEFAULTS: ChannelOptions = {
   "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
   "grpc.max_reconnect_backoff_ms": MAX_RECONNECT_BACKOFF_MS,
   "grpc.dns_min_time_between_resolutions_ms": MIN_TIME_BETWEEN_RESOLUTIONS_MS,
+  "grpc.enable_channelz": 0,
 };
 
 /** What no maker of a channel can change. */

@@ -34,15 +34,17 @@ const reasonsOfTokens: ReadonlySet<string | undefined> = new Set([
  * ```
  */
 export function bearer({ tokens }: BearerOptions): Presenter {
+  let sound: string | undefined;
   return {
     credential: Credential.BEARER,
     metadataKeys: ["authorization"],
     async present(attempt) {
       const token: unknown = await tokens.token(attempt);
       // Checked here because what the transport says of an illegal header quotes it.
-      if (typeof token !== "string" || !tokenGrammar.test(token)) {
+      if (typeof token !== "string" || (token !== sound && !tokenGrammar.test(token))) {
         throw new TypeError("The source of tokens gave something that is none.");
       }
+      sound = token;
       return { authorization: `${scheme}${token}` };
     },
     refused({ reason, presented }) {

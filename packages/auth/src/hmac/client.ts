@@ -1,9 +1,10 @@
-import { createHmac, type KeyObject, randomBytes } from "node:crypto";
+import { createHmac, type KeyObject } from "node:crypto";
 import { Credential } from "../gen/zerotrust/auth/v1/policy_pb.ts";
 import type { Presenter } from "../presenter.ts";
 import type { Secret } from "../secret.ts";
 import { correctedClock } from "./clock-correction.ts";
 import { signingSecret } from "./keys.ts";
+import { newNonce } from "./new-nonce.ts";
 import { hmacGrammar, signedHead } from "./string-to-sign.ts";
 
 /** The key that a client signs with: an id and a secret that belong together, and change together. */
@@ -65,7 +66,7 @@ export function hmac(options: HmacOptions): Presenter {
       const bytes = await message();
       const { keyId, key } = keyOfNow();
       const timestamp = String(clock.seconds());
-      const nonce = randomBytes(16).toString("hex");
+      const nonce = newNonce();
       const mac = createHmac("sha256", key).update(signedHead({ path, timestamp, nonce })).update(bytes);
       return { "x-api-key": keyId, "x-timestamp": timestamp, "x-nonce": nonce, "x-signature": mac.digest("hex") };
     },

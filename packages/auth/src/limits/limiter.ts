@@ -92,9 +92,7 @@ function ask(store: LimitStore, limit: Limit, { name, id, cost }: Question): Aga
   const rate = { perSecond, burst };
   const taking: LimitTake = { key: `${name} ${id}`, cost, rate };
   const answer: unknown = store.take(taking);
-  return isThenable(answer)
-    ? answer.then((verdict) => againstIn(verdict, name, rate))
-    : againstIn(answer, name, rate);
+  return isThenable(answer) ? answer.then((verdict) => againstIn(verdict, name, rate)) : againstIn(answer, name, rate);
 }
 
 const causes = {
