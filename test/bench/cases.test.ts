@@ -68,7 +68,7 @@ test("a server that asks for nothing is not measured as one that does", async ()
 test("a client with credentials is let in where the one that it is measured against is not", async () => {
   const control = await tryClient(
     { material, folder, serverCore: undefined, fromSource: true },
-    { name: "client", what: "a client with credentials", client: "connected" },
+    { client: "connected" },
   );
   expect(control).toEqual({ wrong: { "no credentials": "status 16" }, right: "let in" });
 });

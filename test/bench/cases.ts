@@ -9,6 +9,8 @@ export interface ServerCase {
   readonly name: string;
   /** What it is, for a reader of the table. */
   readonly what: string;
+  /** Whose code decides about the call. */
+  readonly by: "us" | "others";
   /** A program in `servers/`. */
   readonly server: string;
   readonly asks: readonly Asked[];
@@ -25,6 +27,7 @@ export interface ServerCase {
 export interface ClientCase {
   readonly name: string;
   readonly what: string;
+  readonly by: "us" | "others";
   /** A program in `clients/`. */
   readonly client: string;
 }
@@ -32,14 +35,15 @@ export interface ClientCase {
 const everything: readonly Asked[] = ["MTLS", "BEARER", "HMAC"];
 /** What can be asked of methods that stream their requests: a signature covers one. */
 const unsigned: readonly Asked[] = ["MTLS", "BEARER"];
-const ours = { server: "protected" } as const;
+const ours = { by: "us", server: "protected" } as const;
 
 /** All that is measured; whoever adds a program adds a line. */
 export const cases: readonly Case[] = [
-  { name: "plaintext", what: "grpc-js without TLS", server: "plaintext", asks: [], plaintext: true },
+  { name: "plaintext", what: "grpc-js without TLS", by: "others", server: "plaintext", asks: [], plaintext: true },
   {
     name: "bare",
     what: "grpc-js over mutual TLS, the reference itself: what a ratio is good for",
+    by: "others",
     server: "bare",
     asks: [],
   },
@@ -51,10 +55,11 @@ export const cases: readonly Case[] = [
   {
     name: "serve",
     what: "the same by `serve()`: limits of calls, validation, typed handlers",
+    by: "us",
     server: "serve",
     asks: everything,
   },
-  { name: "naive", what: "the same checks, written by hand", server: "naive", asks: everything },
+  { name: "naive", what: "the same checks, written by hand", by: "others", server: "naive", asks: everything },
   {
     name: "storm",
     what: "everything, and 12 000 tokens in turn: more than are remembered, so each is verified",
@@ -81,7 +86,8 @@ export const cases: readonly Case[] = [
   {
     name: "client",
     what: "a client: token and signature, by `connect()` below a stub of grpc-js",
+    by: "us",
     client: "connected",
   },
-  { name: "client-typed", what: "a client: the same by `createClient()`", client: "typed" },
+  { name: "client-typed", what: "a client: the same by `createClient()`", by: "us", client: "typed" },
 ];

@@ -9,6 +9,8 @@ export function madeUpCase(
   return {
     name,
     what: `what ${name} is`,
+    by: "us",
+    side: "server",
     throughput: around(throughput),
     processor: around(processor),
     addedMicroseconds: around(addedMicroseconds),

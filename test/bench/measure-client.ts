@@ -28,6 +28,8 @@ export async function measureClient(run: Run, the: ClientCase): Promise<CaseResu
   return {
     name: the.name,
     what: the.what,
+    by: the.by,
+    side: "client",
     ...summaryOf(pairs),
     residentBytes: residentBytes(measured.pid),
     control,
@@ -36,7 +38,7 @@ export async function measureClient(run: Run, the: ClientCase): Promise<CaseResu
 }
 
 /** That what the client presents is what a server of ours asks for: it lets this one in, and not the reference. */
-export async function tryClient(place: Place, { client }: ClientCase): Promise<ControlSaid> {
+export async function tryClient(place: Place, { client }: Pick<ClientCase, "client">): Promise<ControlSaid> {
   await using server = await startServer(place, {
     name: "control",
     server: "protected",

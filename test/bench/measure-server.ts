@@ -49,6 +49,8 @@ export async function measureServer(run: Run, the: ServerCase): Promise<CaseResu
   return {
     name: the.name,
     what: the.what,
+    by: the.by,
+    side: "server",
     ...summary,
     halfLoad,
     residentBytes: residentBytes(measured.pid),

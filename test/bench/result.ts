@@ -40,6 +40,9 @@ export interface Summary {
 export interface CaseResult extends Summary {
   readonly name: string;
   readonly what: string;
+  /** Whose code decides about the call, or makes it. */
+  readonly by: "us" | "others";
+  readonly side: "server" | "client";
   /** What was refused before it was measured. */
   readonly control: ControlSaid;
   readonly pairs: readonly Pair[];

@@ -1,7 +1,7 @@
 /**
  * `pnpm bench`: what each defence costs a call, as ratios to a bare server over mutual TLS that is measured in the same run, in
  * turns. `--quick` looks in two minutes at what the targets are about; `--only full,naive`; `--pairs 40`; `--seed 7` repeats an order;
- * `--out file` keeps the result.
+ * `--out file` keeps the result; `--write` keeps it in `results/` and shows it in `docs/performance.md`.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -13,6 +13,7 @@ import { type Case, cases } from "./cases.ts";
 import { makeMaterial } from "./material.ts";
 import { measureClient } from "./measure-client.ts";
 import { CONNECTIONS, IN_FLIGHT, measureServer, type Run } from "./measure-server.ts";
+import { jsonOf, writeResult } from "./page.ts";
 import type { Effort } from "./pairs.ts";
 import type { BenchResult, CaseResult } from "./result.ts";
 import { rowOf, tableHead, targetTable } from "./table.ts";
@@ -25,6 +26,7 @@ const { values } = parseArgs({
     pairs: { type: "string" },
     seed: { type: "string" },
     out: { type: "string" },
+    write: { type: "boolean", default: false },
   },
 });
 const wanted = values.only?.split(",");
@@ -84,4 +86,5 @@ const result: BenchResult = {
   cases: results,
 };
 console.log(`\n${targetTable(reached(result))}`);
-if (values.out !== undefined) writeFileSync(values.out, `${JSON.stringify(result, null, 2)}\n`);
+if (values.out !== undefined) writeFileSync(values.out, jsonOf(result));
+if (values.write) writeResult(result);

@@ -29,7 +29,7 @@ export function rowOf(result: CaseResult): string {
   return columns(caseWidths, [
     result.name,
     times(throughput),
-    spread(addedMicroseconds, (value) => value.toFixed(0)),
+    rounded(addedMicroseconds),
     times(processor),
     callsPerSecond.toFixed(0),
     latencies(result),
@@ -57,16 +57,16 @@ export function targetTable(all: readonly Reached[]): string {
 }
 
 /** What has to be reached: `at least 0.8×`. */
-function boundOf({ of, atLeast, atMost }: Reached["target"]): string {
+export function boundOf({ of, atLeast, atMost }: Reached["target"]): string {
   const unit = of === "processor time added, µs" ? "" : "×";
   const less = of === "processor time" ? " less" : "";
   return atLeast === undefined ? `at most ${atMost}${unit}` : `at least ${atLeast}${unit}${less}`;
 }
 
 /** What was reached: the middle, and between what the middle half lies. */
-function shownValue({ of }: Reached["target"], value: Spread | undefined): string {
+export function shownValue({ of }: Reached["target"], value: Spread | undefined): string {
   if (value === undefined) return "not measured";
-  return of === "processor time added, µs" ? spread(value, (each) => each.toFixed(0)) : times(value);
+  return of === "processor time added, µs" ? rounded(value) : times(value);
 }
 
 /** Results before and after, a line each. */
@@ -85,8 +85,13 @@ export function comparedTable(all: readonly Compared[]): string {
 }
 
 /** A ratio with its spread: `0.85× [0.80× 0.90×]`. */
-function times(value: Spread): string {
+export function times(value: Spread): string {
   return spread(value, (each) => `${each.toFixed(2)}×`);
+}
+
+/** Microseconds with their spread: `24 [20 28]`. */
+export function rounded(value: Spread): string {
+  return spread(value, (each) => each.toFixed(0));
 }
 
 /** Any figure with its spread. */
@@ -95,18 +100,18 @@ function spread({ median, low, high }: Spread, show: (value: number) => string):
 }
 
 /** The three latencies at half load; nothing of a client. */
-function latencies({ halfLoad }: CaseResult): string {
+export function latencies({ halfLoad }: CaseResult): string {
   const all = halfLoad === undefined ? [] : [halfLoad.p50, halfLoad.p99, halfLoad.p999];
   return all.map((ms) => (ms < 100 ? ms.toPrecision(2) : ms.toFixed(0))).join(" / ");
 }
 
 /** Its memory. */
-function megabytes({ residentBytes }: CaseResult): string {
+export function megabytes({ residentBytes }: CaseResult): string {
   return `${(residentBytes / 1_000_000).toFixed(0)} MB`;
 }
 
 /** Why the figures may say less than they seem to. */
-function doubtsOf({ boundWindows, disturbedWindows, pairs }: CaseResult): readonly string[] {
+export function doubtsOf({ boundWindows, disturbedWindows, pairs }: CaseResult): readonly string[] {
   const windows = pairs.length * 2;
   return [
     ...(boundWindows > 0 ? [`the other end was the limit in ${boundWindows} of ${windows} windows`] : []),
