@@ -25,13 +25,19 @@ const variable = /\bZT_[A-Z0-9_]+\b/gu;
 export function variablesOf(workload: ServiceWorkload): ReadonlySet<string> {
   const folder = workload.replace(/-service$/u, "");
   const source = readFileSync(join(top, "services", folder, "src/config.ts"), "utf8");
-  // Those that services share are spread into it: `...databaseVariables`.
-  const spread = [...source.matchAll(/\.\.\.(\w+Variables)\b/gu)].map(([, name]) => name);
-  const shared = globSync("packages/server/src/**/*.ts", { cwd: top })
-    .map((file) => readFileSync(join(top, file), "utf8"))
-    .flatMap((text) => spread.flatMap((name) => new RegExp(`const ${name}\\b.*?\\n\\n`, "su").exec(text) ?? []));
-  if (shared.length < spread.length) throw new Error(`The variables ${spread.join(", ")} are not where they were.`);
   // What main.ts does before it reads the configuration.
   const before = readFileSync(join(top, "packages/server/src/run-service.ts"), "utf8");
-  return new Set([source, ...shared, before].flatMap((text) => text.match(variable) ?? []));
+  return new Set([source, ...spreadInto(source), before].flatMap((text) => text.match(variable) ?? []));
+}
+
+/** The declarations of what services share and is spread into a text, `...databaseVariables`, and of what is spread into those. */
+function spreadInto(text: string): readonly string[] {
+  const shared = globSync("packages/server/src/**/*.ts", { cwd: top }).map((file) =>
+    readFileSync(join(top, file), "utf8"),
+  );
+  return [...text.matchAll(/\.\.\.(\w+Variables)\b/gu)].flatMap(([, name]) => {
+    const [declaration] = shared.flatMap((each) => new RegExp(`const ${name}\\b.*?\\n\\n`, "su").exec(each) ?? []);
+    if (declaration === undefined) throw new Error(`The variables ${name} are not where they were.`);
+    return [declaration, ...spreadInto(declaration)];
+  });
 }

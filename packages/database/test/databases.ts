@@ -24,15 +24,17 @@ export async function startDatabases(engine: Engine): Promise<Databases> {
   }
   const server = await startPostgres();
   return {
-    async fresh() {
-      const database = `test_${++made}`;
-      const db = await openDatabase({ ...locationOn(server, server.database), migrations: {} });
-      await sql`create database ${sql.id(database)}`.execute(db);
-      await db.destroy();
-      return locationOn(server, database);
-    },
+    fresh: async () => await createDatabase(server, `test_${++made}`),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
+}
+
+/** Makes a database of a server that was started without TLS. */
+export async function createDatabase(server: PostgresServer, database: string): Promise<DatabaseLocation> {
+  const db = await openDatabase({ ...locationOn(server, server.database), migrations: {} });
+  await sql`create database ${sql.id(database)}`.execute(db);
+  await db.destroy();
+  return locationOn(server, database);
 }
 
 /** A database of a server that was started without TLS. */

@@ -36,6 +36,14 @@ export type { ReadinessCheck } from "./readiness.ts";
 export { type RunServiceOptions, runService } from "./run-service.ts";
 export { type ServeLimits, type ServeOptions, type Serving, serve } from "./serve.ts";
 export { type ServiceEntry, service } from "./service.ts";
+export {
+  type ProtectedServiceConfig,
+  protectedServiceConfig,
+  protectedServiceVariables,
+  type ServiceConfig,
+  serviceConfig,
+  serviceVariables,
+} from "./service-variables.ts";
 export { type Metric, type MetricName, metricTable, prometheusName } from "./telemetry/metric-table.ts";
 export { type CheckedSource, startTelemetry, type Telemetry, type TelemetryOptions } from "./telemetry/telemetry.ts";
 export { type TelemetryConfig, telemetryConfig, telemetryVariables } from "./telemetry/telemetry-variables.ts";

@@ -1,10 +1,10 @@
 // The database ends, as in a crash, and comes back: nothing that was said is lost, and nobody has to do anything.
+import { createDatabase } from "@zero-trust/database/test/databases";
 import { createCa } from "@zero-trust/testkit";
 import { type PostgresServer, startPostgres } from "@zero-trust/testkit/servers";
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { askForToken, askToRevoke, denylist, tokenIn } from "./requests.ts";
 import { newSigningKey, type StartedIssuer, startIssuer } from "./start-issuer.ts";
-import { postgresDatabase } from "./test-database.ts";
 
 let server: PostgresServer;
 let a: StartedIssuer;
@@ -12,7 +12,7 @@ let b: StartedIssuer;
 
 beforeAll(async () => {
   server = await startPostgres();
-  const [database, ca] = [await postgresDatabase(server, "away"), await createCa()];
+  const [database, ca] = [await createDatabase(server, "away"), await createCa()];
   const shared = { database, ca, keys: [await newSigningKey("now")], refreshMs: 200 };
   [a, b] = [await startIssuer(shared), await startIssuer(shared)];
 });

@@ -1,14 +1,15 @@
 // Several issuers on one database: what one has said holds at the others, and none of them signs with what another lacks.
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createDatabase } from "@zero-trust/database/test/databases";
 import { createCa, type TestCa } from "@zero-trust/testkit";
 import { type PostgresServer, startPostgres } from "@zero-trust/testkit/servers";
 import { decodeProtectedHeader, exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { askForToken, askToRevoke, denylist, tokenIn } from "./requests.ts";
 import { clientsDocument, issuer, newSigningKey, type StartedIssuer, startIssuer } from "./start-issuer.ts";
-import { postgresDatabase } from "./test-database.ts";
 
 const LEAD_MS = 60_000;
 /** Of what one says, the others hear in the next round. */
@@ -21,7 +22,7 @@ let ca: TestCa;
 let folders: string[];
 let running: StartedIssuer[];
 let nowMs: number;
-let database: Awaited<ReturnType<typeof postgresDatabase>>;
+let database: Awaited<ReturnType<typeof createDatabase>>;
 let made = 0;
 
 beforeAll(async () => {
@@ -31,7 +32,7 @@ beforeAll(async () => {
 afterAll(() => server[Symbol.asyncDispose]());
 beforeEach(async () => {
   made += 1;
-  database = await postgresDatabase(server, `replicas_${made}`);
+  database = await createDatabase(server, `replicas_${made}`);
   nowMs = Date.now();
   folders = [];
   running = [];

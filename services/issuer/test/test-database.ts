@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { DatabaseLocation } from "@zero-trust/database";
+import { createDatabase, locationOn } from "@zero-trust/database/test/databases";
 import type { PostgresServer } from "@zero-trust/testkit/servers";
-import { Client } from "pg";
 
 let server: PostgresServer | undefined;
 const made = new Set<string>();
@@ -20,18 +20,8 @@ export function isFile(): boolean {
 /** Where the issuer of a folder keeps its state: the same for the same folder. */
 export async function databaseOf(folder: string): Promise<DatabaseLocation> {
   if (server === undefined) return { file: join(folder, "issuer.db") };
-  return await postgresDatabase(server, `issuer_${createHash("sha256").update(folder).digest("hex").slice(0, 16)}`);
-}
-
-/** A database of a server, which is made when it is not there. */
-export async function postgresDatabase(running: PostgresServer, database: string): Promise<DatabaseLocation> {
-  const { host, port, user, password } = running;
-  if (!made.has(database)) {
-    const client = new Client({ host, port, user, password, database: running.database });
-    await client.connect();
-    await client.query(`create database ${database}`);
-    await client.end();
-    made.add(database);
-  }
-  return { postgres: { host, port, user, database, password: () => password, tls: () => undefined } };
+  const name = `issuer_${createHash("sha256").update(folder).digest("hex").slice(0, 16)}`;
+  if (made.has(name)) return locationOn(server, name);
+  made.add(name);
+  return await createDatabase(server, name);
 }

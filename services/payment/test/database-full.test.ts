@@ -1,7 +1,7 @@
 // PostgreSQL whose disk is full. It takes a container, which `pnpm test:e2e stores` gives it.
 import { status } from "@grpc/grpc-js";
 import { openDatabase } from "@zero-trust/database";
-import { locationOn } from "@zero-trust/database/test/databases";
+import { createDatabase, locationOn } from "@zero-trust/database/test/databases";
 import { PaymentState } from "@zero-trust/proto/payment/v1";
 import { imageFor, startPostgres } from "@zero-trust/testkit/servers";
 import { sql } from "kysely";
@@ -18,8 +18,7 @@ test.runIf(imageFor("postgres") !== undefined)(
     await using server = await startPostgres({ diskBytes: 96 * 1024 * 1024 });
     const superuser = await openDatabase<unknown>({ ...locationOn(server, server.database), migrations: {} });
     onTestFinished(() => superuser.destroy());
-    await sql`create database payment`.execute(superuser);
-    await using payment = await startPayment({}, { database: locationOn(server, "payment") });
+    await using payment = await startPayment({}, { database: await createDatabase(server, "payment") });
     const { rows } = await sql<{ data_directory: string }>`show data_directory`.execute(superuser);
     const writeFiller = async (megabytes: number) => {
       const content = `select repeat('x', 1000000) from generate_series(1, ${megabytes})`;
