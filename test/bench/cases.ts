@@ -18,7 +18,7 @@ export interface ServerCase {
   readonly method?: Method;
   /** Bytes of a request's message; 200 unless given. */
   readonly bodyBytes?: number;
-  /** How many distinct tokens are shown in turn; 16 unless given. */
+  /** How many distinct tokens are shown in turn; one a connection unless given. */
   readonly tokens?: number;
   readonly plaintext?: true;
 }

@@ -14,7 +14,7 @@ export const callerId: string = `spiffe://${trustDomain}/${client}`;
 export const scope = "read:test";
 
 /** A nonce store gives a key a quarter of itself, which one would have used up within a minute of this load. */
-const SIGNING_KEYS = 16;
+const SIGNING_KEYS = 4;
 
 /** What a server under test is given. */
 export interface ServerMaterial {

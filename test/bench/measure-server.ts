@@ -13,7 +13,6 @@ import { type Place, startServer } from "./started-server.ts";
 export const CONNECTIONS = 4;
 export const IN_FLIGHT = 64;
 export const BODY_BYTES = 200;
-const TOKENS = 16;
 
 /** What the cases of a run have in common. */
 export interface Run extends Effort, Place {
@@ -23,7 +22,7 @@ export interface Run extends Effort, Place {
 
 /** Starts a case's server, the reference and the load, and measures one server against the other. */
 export async function measureServer(run: Run, the: ServerCase): Promise<CaseResult> {
-  const caller = await run.material.callerWith(the.tokens ?? TOKENS);
+  const caller = await run.material.callerWith(the.tokens ?? CONNECTIONS);
   await using load = await startPinned("load/main.ts", { core: run.otherCore, fromSource: run.fromSource });
   const tell = <T>(order: Order) => load.ask<T>(order);
   await using reference = await startServer(run, { name: "reference", server: "bare", asks: [] });

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 export interface ProcessorTime {
   /** All of its threads. */
   readonly used: number;
-  /** How long its main thread could have run, and something else did. */
+  /** How long its main thread could have run, and had to wait for somebody else; its own other threads are not somebody else. */
   readonly waited: number;
 }
 
@@ -12,8 +12,8 @@ export interface ProcessorTime {
 export function processorTime(pid: number): ProcessorTime {
   const threads = readdirSync(`/proc/${pid}/task`).map((thread) => schedstat(`/proc/${pid}/task/${thread}`));
   const used = threads.reduce((sum, [ran]) => sum + ran, 0);
-  const [, waited] = schedstat(`/proc/${pid}`);
-  return { used: used / 1_000, waited: waited / 1_000 };
+  const [ranMain, waitedMain] = schedstat(`/proc/${pid}`);
+  return { used: used / 1_000, waited: (waitedMain - (used - ranMain)) / 1_000 };
 }
 
 /** The processor time alone, in microseconds. */

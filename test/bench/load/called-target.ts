@@ -12,8 +12,8 @@ export interface CalledTarget {
   readonly target: Target;
   /** Makes a call, those of one lane always over the same connection. */
   readonly call: (...call: [...Parameters<Call>, headers?: OutgoingHttpHeaders]) => void;
-  /** The headers of the next call. */
-  readonly headers: () => OutgoingHttpHeaders;
+  /** The headers of the next call of a lane. */
+  readonly headers: (lane: number) => OutgoingHttpHeaders;
   close(): void;
 }
 
@@ -28,7 +28,7 @@ export async function openTarget(target: Target, caller: CallerMaterial): Promis
   return {
     target,
     headers,
-    call(lane, done, given = headers()) {
+    call(lane, done, given = headers(lane)) {
       const stream = (sessions[lane % sessions.length] as ClientHttp2Session).request(given);
       let status: unknown;
       let bytes = 0;

@@ -4,8 +4,11 @@ import type { CallerMaterial } from "../material.ts";
 import type { Messages } from "./messages.ts";
 import type { Target } from "./orders.ts";
 
-/** Makes the headers of one call after another, each with what is its alone: the next token, a nonce, a signature. */
-export function headersMaker({ presents, port }: Target, caller: CallerMaterial, messages: Messages) {
+/**
+ * Makes the headers of one call after another, each with what is its alone: a nonce and a signature. A connection keeps to one token and
+ * one signing key, as a client does; where there are more tokens than connections, they are shown in turn.
+ */
+export function headersMaker({ presents, port, connections }: Target, caller: CallerMaterial, messages: Messages) {
   const fixed: OutgoingHttpHeaders = {
     ":method": "POST",
     ":path": messages.path,
@@ -18,12 +21,14 @@ export function headersMaker({ presents, port }: Target, caller: CallerMaterial,
   const keys = caller.signingKeys.map(({ id, secret }) => ({ id, key: createSecretKey(secret, "ascii") }));
   const hasToken = presents.includes("BEARER");
   const hasSignature = presents.includes("HMAC");
+  const isInTurn = authorizations.length > connections;
   let count = 0;
-  return (): OutgoingHttpHeaders => {
+  return (lane: number): OutgoingHttpHeaders => {
+    const connection = lane % connections;
     const headers: OutgoingHttpHeaders = { ...fixed };
-    if (hasToken) headers["authorization"] = authorizations[count % authorizations.length];
+    if (hasToken) headers["authorization"] = authorizations[(isInTurn ? count : connection) % authorizations.length];
     if (hasSignature) {
-      const { id, key } = keys[count % keys.length] as { readonly id: string; readonly key: KeyObject };
+      const { id, key } = keys[connection % keys.length] as { readonly id: string; readonly key: KeyObject };
       sign(headers, { id, key, messages });
     }
     count += 1;

@@ -10,7 +10,7 @@ export interface Timing {
 }
 
 /** Makes calls when they are due, and says how long each took from then, also when it could only be sent later. */
-export async function timed(called: CalledTarget, { ms, perSecond, seed }: Timing): Promise<TimedSaid> {
+export async function timed({ call }: Pick<CalledTarget, "call">, { ms, perSecond, seed }: Timing): Promise<TimedSaid> {
   const due = dueTimes(seededRandom(seed), ms, 1_000 / perSecond);
   const latencies: number[] = [];
   let fault: string | undefined;
@@ -18,7 +18,7 @@ export async function timed(called: CalledTarget, { ms, perSecond, seed }: Timin
   const startedAt = performance.now();
   let sent = 0;
   const send = (dueAt: number) => {
-    called.call(sent, (wrong) => {
+    call(sent, (wrong) => {
       fault ??= wrong;
       latencies.push(performance.now() - startedAt - dueAt);
       if (latencies.length === due.length) finished.resolve();
