@@ -1,8 +1,9 @@
 import { existsSync, statSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import Sqlite from "better-sqlite3";
-import { type DatabaseConnection, Kysely, SqliteAdapter, SqliteDialect, SqliteDriver, sql } from "kysely";
+import { Kysely, SqliteAdapter, SqliteDialect, sql } from "kysely";
 import { DatabaseError, sentence } from "./database-error.ts";
+import { GroupedCommits } from "./grouped-commits.ts";
 import { type Migrations, migrate, refuseStrangeSchema } from "./schema.ts";
 
 /** A database on a file, and how to ask whether it can be used. */
@@ -95,33 +96,23 @@ class OurDialect extends SqliteDialect {
   }
 
   override createAdapter(): SqliteAdapter {
-    return new TransactionalDdlAdapter();
+    return new OurAdapter();
   }
 
-  override createDriver(): SqliteDriver {
-    return new RolledBackDriver(this.#connection);
+  override createDriver(): GroupedCommits {
+    return new GroupedCommits(this.#connection);
   }
 }
 
-// SQLite rolls DDL back like anything else; Kysely says no for its sake only. Without it, a process killed inside a
-// migration would leave tables that the next start cannot create again.
-class TransactionalDdlAdapter extends SqliteAdapter {
+class OurAdapter extends SqliteAdapter {
+  // SQLite rolls DDL back like anything else; Kysely says no for its sake only. Without it, a process killed inside a
+  // migration would leave tables that the next start cannot create again.
   override get supportsTransactionalDdl(): boolean {
     return true;
   }
-}
 
-// Where the disk is full or fails, SQLite rolls back by itself. Kysely would do it again, and that there is nothing to roll back
-// would be all that anybody heard.
-class RolledBackDriver extends SqliteDriver {
-  readonly #connection: Sqlite.Database;
-
-  constructor(connection: Sqlite.Database) {
-    super({ database: connection });
-    this.#connection = connection;
-  }
-
-  override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
-    if (this.#connection.inTransaction) await super.rollbackTransaction(connection);
+  // There is one, which the driver gives to one after the other: Kysely would keep it for a transaction until it is committed.
+  override get supportsMultipleConnections(): boolean {
+    return true;
   }
 }
