@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { cases, type ServerCase } from "./cases.ts";
+import { type Case, cases, type ServerCase } from "./cases.ts";
 import { checkControl } from "./checked-control.ts";
 import type { ControlSaid, TimedSaid } from "./load/orders.ts";
 import { type Material, makeMaterial } from "./material.ts";
@@ -42,6 +42,8 @@ afterAll(async () => {
   await Promise.all(running.map((each) => each[Symbol.asyncDispose]()));
 });
 
+/** By others, and asked for a token alone. */
+const isPeer = (each: Case): each is ServerCase => ["connect-node", "nice-grpc", "nestjs"].includes(each.name);
 const full = cases.find(({ name }) => name === "full") as ServerCase;
 
 test.concurrent("the full stack answers the load's calls, and refuses those with anything wrong", async ({
@@ -61,6 +63,22 @@ test.concurrent("the full stack answers the load's calls, and refuses those with
   });
   expect((await calls()).calls).toBeGreaterThan(5);
 });
+
+test.concurrent.for(cases.filter(isPeer))(
+  "$name does what it is measured for: a call without its token is refused",
+  async (the, { expect }) => {
+    const { control, calls } = await tryOut(the);
+    expect(control).toEqual({
+      wrong: {
+        "no certificate": "no connection",
+        "no token": "status 16",
+        "a token with another signature": "status 16",
+      },
+      right: "let in",
+    });
+    expect((await calls()).calls).toBeGreaterThan(5);
+  },
+);
 
 test.concurrent("a server that asks for nothing is not measured as one that does", async ({ expect }) => {
   const { control } = await tryOut({ ...full, server: "bare" });

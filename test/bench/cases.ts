@@ -36,6 +36,7 @@ const everything: readonly Asked[] = ["MTLS", "BEARER", "HMAC"];
 /** What can be asked of methods that stream their requests: a signature covers one. */
 const unsigned: readonly Asked[] = ["MTLS", "BEARER"];
 const ours = { by: "us", server: "protected" } as const;
+const tokenAlone: Pick<ServerCase, "by" | "asks"> = { by: "others", asks: ["BEARER"] };
 
 /** All that is measured; whoever adds a program adds a line. */
 export const cases: readonly Case[] = [
@@ -60,6 +61,9 @@ export const cases: readonly Case[] = [
     asks: everything,
   },
   { name: "naive", what: "the same checks, written by hand", by: "others", server: "naive", asks: everything },
+  { name: "connect-node", what: "connect-node, and a token that jose verifies", server: "connect-node", ...tokenAlone },
+  { name: "nice-grpc", what: "nice-grpc, and a token that jose verifies", server: "nice-grpc", ...tokenAlone },
+  { name: "nestjs", what: "NestJS, and a token that jose verifies", server: "nestjs", ...tokenAlone },
   {
     name: "storm",
     what: "everything, and 12 000 tokens in turn: more than are remembered, so each is verified",
