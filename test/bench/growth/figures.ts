@@ -2,6 +2,7 @@ import type { HandshakeFigures } from "./handshakes.ts";
 import type { ImageFigures } from "./images.ts";
 import type { SubjectFigures } from "./measure-subject.ts";
 import type { MemoryFigures } from "./memory.ts";
+import type { PauseFigures } from "./pauses.ts";
 import type { ProcessFigures } from "./process-times.ts";
 
 /** Where and how something was measured. */
@@ -23,6 +24,7 @@ export interface Part<T> {
 /** What a run measures, each part by itself: what is not measured again stays. */
 export interface Figures {
   readonly subjects: Part<readonly SubjectFigures[]>;
+  readonly pauses: Part<readonly PauseFigures[]>;
   readonly handshakes: Part<HandshakeFigures>;
   readonly processes: Part<ProcessFigures>;
   readonly memory: Part<MemoryFigures>;

@@ -4,11 +4,12 @@ import { measureHandshakes } from "./handshakes.ts";
 import { noEngine, weighImages } from "./images.ts";
 import { measureSubject } from "./measure-subject.ts";
 import { measureMemory } from "./memory.ts";
+import { measurePauses } from "./pauses.ts";
 import { measureProcessTimes } from "./process-times.ts";
 import { type SubjectName, subjects } from "./subjects/index.ts";
 
 /** The parts of a run, in their order. */
-export const parts = ["subjects", "handshakes", "processes", "images", "memory"] as const;
+export const parts = ["subjects", "pauses", "handshakes", "processes", "images", "memory"] as const;
 export type PartName = (typeof parts)[number];
 
 /** How thoroughly things are measured. */
@@ -35,6 +36,10 @@ export async function measure({ parts: wanted, isQuick, say }: MeasureOptions): 
       figures.push(await measureSubject(name, { isQuick, rounds: isQuick ? 5 : 20 }));
     }
     measured.subjects = { circumstances, figures };
+  }
+  if (wanted.includes("pauses")) {
+    say("pauses …");
+    measured.pauses = { circumstances, figures: await measurePauses({ isQuick }) };
   }
   if (wanted.includes("handshakes")) {
     say("handshakes …");

@@ -7,6 +7,7 @@ import type { HandshakeFigures } from "./handshakes.ts";
 import type { ImageFigures } from "./images.ts";
 import type { SubjectFigures, WorkFigures } from "./measure-subject.ts";
 import type { MemoryFigures } from "./memory.ts";
+import type { PauseFigures } from "./pauses.ts";
 import type { ProcessFigures } from "./process-times.ts";
 
 /** What the last run of each part measured, and the page that shows it. */
@@ -42,11 +43,12 @@ export function writeMeasured(figures: Partial<Figures>): void {
 }
 
 /** What there is, as sections of a page. */
-export function linesOf({ subjects, handshakes, processes, memory, images }: Partial<Figures>): string {
+export function linesOf({ subjects, pauses, handshakes, processes, memory, images }: Partial<Figures>): string {
   const sections = [
     ...(subjects === undefined
       ? []
       : ["## Decisions and memory", of(subjects.circumstances), ...subjects.figures.flatMap(subjectLines)]),
+    ...(pauses === undefined ? [] : ["## Pauses", of(pauses.circumstances), ...pauseLines(pauses.figures)]),
     ...(handshakes === undefined
       ? []
       : ["## Handshakes", of(handshakes.circumstances), ...handshakeLines(handshakes.figures)]),
@@ -82,6 +84,18 @@ function slopeOf({ isForAll, perTenfold, sizes }: WorkFigures): string {
   const most = sizes.at(-1);
   if (isForAll && most !== undefined) return `${time(most.microseconds.median / most.size)} each`;
   return `${spread(perTenfold, signedTime)} each tenfold`;
+}
+
+function pauseLines(figures: readonly PauseFigures[]): readonly string[] {
+  const ms = (value: number) => time(value * 1_000);
+  const rows = figures.map(({ what, size, medianMs, almostAllMs, longestMs }) => [
+    what,
+    number(size),
+    ms(medianMs),
+    ms(almostAllMs),
+    ms(longestMs),
+  ]);
+  return [table(["steps", "how many", "the middle one", "all but one in 10 000, at most", "the longest"], rows)];
 }
 
 function handshakeLines({ sizes, perTenfold }: HandshakeFigures): readonly string[] {
