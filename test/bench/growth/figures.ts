@@ -11,7 +11,7 @@ export interface Circumstances {
   readonly node: string;
   readonly processor: string;
   readonly processors: number;
-  /** With fewer and smaller sizes, or for a shorter time. */
+  /** With fewer and smaller sizes, fewer rounds, or for a shorter time. */
   readonly isQuick: boolean;
 }
 

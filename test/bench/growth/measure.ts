@@ -8,58 +8,52 @@ import { measurePauses } from "./pauses.ts";
 import { measureProcessTimes } from "./process-times.ts";
 import { type SubjectName, subjects } from "./subjects/index.ts";
 
-/** The parts of a run, in their order. */
-export const parts = ["subjects", "pauses", "handshakes", "processes", "images", "memory"] as const;
-export type PartName = (typeof parts)[number];
+export type PartName = keyof Figures;
 
-/** How thoroughly things are measured. */
-export interface MeasureOptions {
-  readonly parts: readonly PartName[];
+/** How thoroughly things are measured, and who is told what is being measured. */
+interface How {
   readonly isQuick: boolean;
   readonly say: (sentence: string) => void;
 }
 
-/** Measures some parts, one after the other; what cannot be measured here is said, and left out. */
-export async function measure({ parts: wanted, isQuick, say }: MeasureOptions): Promise<Partial<Figures>> {
-  const circumstances: Circumstances = {
-    measuredAt: new Date().toISOString().slice(0, 10),
-    node: process.version,
-    processor: cpus()[0]?.model ?? "an unknown processor",
-    processors: cpus().length,
-    isQuick,
-  };
-  const measured: { -readonly [Name in PartName]?: Figures[Name] } = {};
-  if (wanted.includes("subjects")) {
+/** The parts of a run, in their order; one that cannot be measured here says so, and gives nothing. */
+const measurers: { readonly [Name in PartName]: (how: How) => Promise<Figures[Name]["figures"] | undefined> } = {
+  async subjects({ isQuick, say }) {
     const figures = [];
     for (const name of Object.keys(subjects) as SubjectName[]) {
       say(`${subjects[name].what} …`);
       figures.push(await measureSubject(name, { isQuick, rounds: isQuick ? 5 : 20 }));
     }
-    measured.subjects = { circumstances, figures };
-  }
-  if (wanted.includes("pauses")) {
-    say("pauses …");
-    measured.pauses = { circumstances, figures: await measurePauses({ isQuick }) };
-  }
-  if (wanted.includes("handshakes")) {
-    say("handshakes …");
-    measured.handshakes = { circumstances, figures: await measureHandshakes({ isQuick, rounds: isQuick ? 3 : 10 }) };
-  }
-  if (wanted.includes("processes")) {
-    say("start and end of the services …");
-    measured.processes = { circumstances, figures: await measureProcessTimes(isQuick ? 2 : 10) };
-  }
-  if (wanted.includes("images")) {
+    return figures;
+  },
+  pauses: measurePauses,
+  handshakes: ({ isQuick }) => measureHandshakes({ isQuick, rounds: isQuick ? 3 : 10 }),
+  processes: ({ isQuick }) => measureProcessTimes(isQuick ? 2 : 10),
+  async images({ say }) {
     const why = await noEngine();
-    if (why === undefined) {
-      say("images …");
-      measured.images = { circumstances: { ...circumstances, isQuick: false }, figures: await weighImages() };
-    } else say(`IMAGES ARE NOT WEIGHED, since no container engine answers here: ${why}`);
+    if (why === undefined) return await weighImages();
+    say(`IMAGES ARE NOT WEIGHED, since no container engine answers here: ${why}`);
+    return undefined;
+  },
+  memory: ({ isQuick }) => measureMemory(isQuick ? 30 : 600),
+};
+
+export const parts: readonly PartName[] = Object.keys(measurers) as PartName[];
+
+/** Measures some parts, one after the other. */
+export async function measure(wanted: readonly PartName[], how: How): Promise<Partial<Figures>> {
+  const circumstances: Circumstances = {
+    measuredAt: new Date().toISOString().slice(0, 10),
+    node: process.version,
+    processor: cpus()[0]?.model ?? "an unknown processor",
+    processors: cpus().length,
+    isQuick: how.isQuick,
+  };
+  const measured = [];
+  for (const part of wanted) {
+    how.say(`${part} …`);
+    const figures = await measurers[part](how);
+    if (figures !== undefined) measured.push([part, { circumstances, figures }] as const);
   }
-  if (wanted.includes("memory")) {
-    const seconds = isQuick ? 30 : 600;
-    say(`memory, for ${seconds} s …`);
-    measured.memory = { circumstances, figures: await measureMemory(seconds) };
-  }
-  return measured;
+  return Object.fromEntries(measured) as Partial<Figures>;
 }

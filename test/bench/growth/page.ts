@@ -62,7 +62,7 @@ export function linesOf({ subjects, pauses, handshakes, processes, memory, image
 }
 
 function of({ measuredAt, node, processor, processors, isQuick }: Circumstances): string {
-  const quick = isQuick ? " A quick run, with fewer and smaller sizes: for a first look." : "";
+  const quick = isQuick ? " A quick run, for a first look." : "";
   return `Measured on ${measuredAt} with Node ${node} on ${processors} cores of ${processor}.${quick}`;
 }
 

@@ -21,7 +21,7 @@ if (process.platform !== "linux" || unknown !== undefined) {
   process.exit(1);
 }
 const wanted = positionals.length === 0 ? parts : parts.filter((part) => positionals.includes(part));
-const measured = await measure({ parts: wanted, isQuick: values.quick, say: (sentence) => console.log(sentence) });
+const measured = await measure(wanted, { isQuick: values.quick, say: (sentence) => console.log(sentence) });
 console.log(`\n${linesOf(measured)}`);
 if (values.write) writeMeasured(measured);
 process.exit();
