@@ -38,7 +38,7 @@ export async function startChildProgram(
   child.on("error", () => {});
   const answer = () =>
     message(child, patienceMs).catch((cause: unknown) => {
-      throw new Error(`${file} does not answer; it said: ${lines.at(-1)}`, { cause });
+      throw new Error(`${file} does not answer; it said: ${lines.slice(-12).join("\n")}`, { cause });
     });
   try {
     await answer();

@@ -1,5 +1,6 @@
 import type { HandshakeFigures } from "./handshakes.ts";
 import type { ImageFigures } from "./images.ts";
+import type { LookUpFigures } from "./look-ups.ts";
 import type { SubjectFigures } from "./measure-subject.ts";
 import type { MemoryFigures } from "./memory.ts";
 import type { PauseFigures } from "./pauses.ts";
@@ -24,6 +25,7 @@ export interface Part<T> {
 /** What a run measures, each part by itself: what is not measured again stays. */
 export interface Figures {
   readonly subjects: Part<readonly SubjectFigures[]>;
+  readonly lookUps: Part<LookUpFigures>;
   readonly pauses: Part<readonly PauseFigures[]>;
   readonly handshakes: Part<HandshakeFigures>;
   readonly processes: Part<ProcessFigures>;

@@ -2,6 +2,7 @@ import { cpus } from "node:os";
 import type { Circumstances, Figures } from "./figures.ts";
 import { measureHandshakes } from "./handshakes.ts";
 import { noEngine, weighImages } from "./images.ts";
+import { measureLookUps } from "./look-ups.ts";
 import { measureSubject } from "./measure-subject.ts";
 import { measureMemory } from "./memory.ts";
 import { measurePauses } from "./pauses.ts";
@@ -26,6 +27,7 @@ const measurers: { readonly [Name in PartName]: (how: How) => Promise<Figures[Na
     }
     return figures;
   },
+  lookUps: ({ isQuick }) => measureLookUps({ isQuick, rounds: isQuick ? 5 : 20 }),
   pauses: measurePauses,
   handshakes: ({ isQuick }) => measureHandshakes({ isQuick, rounds: isQuick ? 3 : 10 }),
   processes: ({ isQuick }) => measureProcessTimes(isQuick ? 2 : 10),

@@ -5,6 +5,7 @@ import type { Spread } from "../statistics.ts";
 import type { Circumstances, Figures } from "./figures.ts";
 import type { HandshakeFigures } from "./handshakes.ts";
 import type { ImageFigures } from "./images.ts";
+import type { LookUpFigures } from "./look-ups.ts";
 import type { SubjectFigures, WorkFigures } from "./measure-subject.ts";
 import type { MemoryFigures } from "./memory.ts";
 import type { PauseFigures } from "./pauses.ts";
@@ -43,11 +44,22 @@ export function writeMeasured(figures: Partial<Figures>): void {
 }
 
 /** What there is, as sections of a page. */
-export function linesOf({ subjects, pauses, handshakes, processes, memory, images }: Partial<Figures>): string {
+export function linesOf({
+  subjects,
+  lookUps,
+  pauses,
+  handshakes,
+  processes,
+  memory,
+  images,
+}: Partial<Figures>): string {
   const sections = [
     ...(subjects === undefined
       ? []
       : ["## Decisions and memory", of(subjects.circumstances), ...subjects.figures.flatMap(subjectLines)]),
+    ...(lookUps === undefined
+      ? []
+      : ["## API keys in a table of PostgreSQL", of(lookUps.circumstances), ...lookUpLines(lookUps.figures)]),
     ...(pauses === undefined ? [] : ["## Pauses", of(pauses.circumstances), ...pauseLines(pauses.figures)]),
     ...(handshakes === undefined
       ? []
@@ -84,6 +96,21 @@ function slopeOf({ isForAll, perTenfold, sizes }: WorkFigures): string {
   const most = sizes.at(-1);
   if (isForAll && most !== undefined) return `${time(most.microseconds.median / most.size)} each`;
   return `${spread(perTenfold, signedTime)} each tenfold`;
+}
+
+function lookUpLines({ sizes, ownPerTenfold, postgresPerTenfold, remembered }: LookUpFigures): readonly string[] {
+  const rows = sizes.map(({ size, own, postgres }) => [number(size), spread(own, time), spread(postgres, time)]);
+  const slopes = [ownPerTenfold, postgresPerTenfold].map((slope) => `${spread(slope, signedTime)} each tenfold`);
+  return [
+    table(
+      ["keys in the table", "one that is not remembered, of our processor", "of PostgreSQL's"],
+      [...rows, ["**grows by**", ...slopes]],
+    ),
+    table(
+      ["different keys that were asked for", "memory of those that are remembered"],
+      remembered.map(({ asked, bytes }) => [number(asked), byteCount(bytes)]),
+    ),
+  ];
 }
 
 function pauseLines(figures: readonly PauseFigures[]): readonly string[] {

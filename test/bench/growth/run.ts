@@ -1,6 +1,6 @@
 /**
  * `pnpm bench:growth`: what decisions, memory, handshakes, starts and ends come to when there is more of everything, with the slope. Some
- * parts alone: `pnpm bench:growth subjects pauses handshakes processes images memory`. `--quick` for fewer and smaller sizes, and half a
+ * parts alone: `pnpm bench:growth subjects lookUps pauses handshakes processes images memory`. `--quick` for fewer and smaller sizes, and half a
  * minute of load instead of ten; `--write` keeps the figures, each part by itself, and shows them in `docs/growth.md`.
  */
 import { parseArgs } from "node:util";
