@@ -23,14 +23,14 @@ const measurers: { readonly [Name in PartName]: (how: How) => Promise<Figures[Na
     const figures = [];
     for (const name of Object.keys(subjects) as SubjectName[]) {
       say(`${subjects[name].what} …`);
-      figures.push(await measureSubject(name, { isQuick, rounds: isQuick ? 5 : 20 }));
+      figures.push(await measureSubject(name, { isQuick, rounds: isQuick ? 5 : 12 }));
     }
     return figures;
   },
-  lookUps: ({ isQuick }) => measureLookUps({ isQuick, rounds: isQuick ? 5 : 20 }),
+  lookUps: ({ isQuick }) => measureLookUps({ isQuick, rounds: isQuick ? 5 : 12 }),
   pauses: measurePauses,
-  handshakes: ({ isQuick }) => measureHandshakes({ isQuick, rounds: isQuick ? 3 : 10 }),
-  processes: ({ isQuick }) => measureProcessTimes(isQuick ? 2 : 10),
+  handshakes: ({ isQuick }) => measureHandshakes({ isQuick, rounds: isQuick ? 3 : 6 }),
+  processes: ({ isQuick }) => measureProcessTimes(isQuick ? 2 : 6),
   async images({ say }) {
     const why = await noEngine();
     if (why === undefined) return await weighImages();
