@@ -12,6 +12,8 @@ export interface Circumstances {
   readonly node: string;
   readonly processor: string;
   readonly processors: number;
+  /** How many processes waited for a processor when it began, a minute's average: whatever else the machine had to do. */
+  readonly load: number;
   /** With fewer and smaller sizes, fewer rounds, or for a shorter time. */
   readonly isQuick: boolean;
 }

@@ -1,4 +1,4 @@
-import { cpus } from "node:os";
+import { cpus, loadavg } from "node:os";
 import type { Circumstances, Figures } from "./figures.ts";
 import { measureHandshakes } from "./handshakes.ts";
 import { noEngine, weighImages } from "./images.ts";
@@ -14,6 +14,8 @@ export type PartName = keyof Figures;
 /** How thoroughly things are measured, and who is told what is being measured. */
 interface How {
   readonly isQuick: boolean;
+  /** How long the services are called whose memory is looked at. */
+  readonly loadSeconds: number;
   readonly say: (sentence: string) => void;
 }
 
@@ -37,25 +39,30 @@ const measurers: { readonly [Name in PartName]: (how: How) => Promise<Figures[Na
     say(`IMAGES ARE NOT WEIGHED, since no container engine answers here: ${why}`);
     return undefined;
   },
-  memory: ({ isQuick }) => measureMemory(isQuick ? 30 : 600),
+  memory: ({ loadSeconds }) => measureMemory(loadSeconds),
 };
 
 export const parts: readonly PartName[] = Object.keys(measurers) as PartName[];
 
 /** Measures some parts, one after the other. */
 export async function measure(wanted: readonly PartName[], how: How): Promise<Partial<Figures>> {
-  const circumstances: Circumstances = {
-    measuredAt: new Date().toISOString().slice(0, 10),
-    node: process.version,
-    processor: cpus()[0]?.model ?? "an unknown processor",
-    processors: cpus().length,
-    isQuick: how.isQuick,
-  };
   const measured = [];
   for (const part of wanted) {
     how.say(`${part} …`);
+    const circumstances = circumstancesNow(how.isQuick);
     const figures = await measurers[part](how);
     if (figures !== undefined) measured.push([part, { circumstances, figures }] as const);
   }
   return Object.fromEntries(measured) as Partial<Figures>;
+}
+
+function circumstancesNow(isQuick: boolean): Circumstances {
+  return {
+    measuredAt: new Date().toISOString().slice(0, 10),
+    node: process.version,
+    processor: cpus()[0]?.model ?? "an unknown processor",
+    processors: cpus().length,
+    load: loadavg()[0] ?? Number.NaN,
+    isQuick,
+  };
 }

@@ -73,9 +73,13 @@ export function linesOf({
   return `${sections.join("\n\n")}\n`;
 }
 
-function of({ measuredAt, node, processor, processors, isQuick }: Circumstances): string {
+function of({ measuredAt, node, processor, processors, load, isQuick }: Circumstances): string {
   const quick = isQuick ? " A quick run, for a first look." : "";
-  return `Measured on ${measuredAt} with Node ${node} on ${processors} cores of ${processor}.${quick}`;
+  const busy =
+    load > processors / 2
+      ? ` The machine was busy with something else when it began (a load of ${rounded(load)}): times are longer than they would be, and vary more.`
+      : "";
+  return `Measured on ${measuredAt} with Node ${node} on ${processors} cores of ${processor}.${quick}${busy}`;
 }
 
 function subjectLines({ what, memory, works }: SubjectFigures): readonly string[] {
