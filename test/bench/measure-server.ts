@@ -6,6 +6,8 @@ import type { ControlSaid, Order, Target, TimedSaid } from "./load/orders.ts";
 import { type Effort, measurePairs, summaryOf, type Window } from "./pairs.ts";
 import { startPinned } from "./pinned-process.ts";
 import { residentBytes } from "./processor-time.ts";
+import { type Profile, sharesOf } from "./profile.ts";
+import type { ProfilerOrder } from "./profiler.ts";
 import type { CaseResult } from "./result.ts";
 import { type Place, startServer } from "./started-server.ts";
 
@@ -45,6 +47,10 @@ export async function measureServer(run: Run, the: ServerCase): Promise<CaseResu
   const perSecond = summary.callsPerSecond / 2;
   const seed = run.random(2 ** 31);
   const halfLoad = await tell<TimedSaid>({ timed: "measured", ms: run.halfLoadMs, perSecond, seed });
+  // At the end, since a profile costs something itself.
+  await measured.ask({ profile: "start" } satisfies ProfilerOrder);
+  await windowOf("measured", measured.pid)(run.windowMs);
+  const shares = sharesOf(await measured.ask<Profile>({ profile: "stop" } satisfies ProfilerOrder));
   return {
     name: the.name,
     what: the.what,
@@ -52,6 +58,7 @@ export async function measureServer(run: Run, the: ServerCase): Promise<CaseResu
     side: "server",
     ...summary,
     halfLoad,
+    shares,
     residentBytes: residentBytes(measured.pid),
     control,
     pairs,

@@ -58,6 +58,9 @@ export function jsonOf(result: BenchResult): string {
   return `${JSON.stringify(result, short, 2)}\n`;
 }
 
+/** The cases whose profiles say something about each other. */
+const profiled = new Set(["bare", "certificate", "full", "serve", "naive", "storm"]);
+
 function linesOf(result: BenchResult): string {
   const { cases, connections, inFlight, isPinned, measuredAt, node, pairs, processor, windowMs } = result;
   const cores = isPinned ? "what is measured on one core, the other end on another" : "not pinned to cores";
@@ -71,6 +74,10 @@ ${targetTable(result)}
 ### Servers
 
 ${serverTable(cases.filter(({ side }) => side === "server"))}
+
+### Where a server's time goes
+
+${shareTable(cases)}
 
 ### Clients
 
@@ -107,6 +114,22 @@ function serverTable(cases: readonly CaseResult[]): string {
       megabytes(each),
       doubtsOf(each).join("; "),
     ]),
+  );
+}
+
+/** In microseconds of a call; what is less than one in each of them is left out. */
+function shareTable(cases: readonly CaseResult[]): string {
+  const shown = cases.filter(({ name, shares }) => shares !== undefined && profiled.has(name));
+  const microseconds = ({ shares = [], microseconds: all }: CaseResult, of: string) =>
+    (shares.find((each) => each.of === of)?.share ?? 0) * all;
+  const owners = [...new Set(shown.flatMap(({ shares = [] }) => shares.map(({ of }) => of)))];
+  const rows = owners
+    .map((of) => ({ of, each: shown.map((one) => microseconds(one, of)) }))
+    .filter(({ each }) => Math.max(...each) >= 1)
+    .toSorted((a, b) => Math.max(...b.each) - Math.max(...a.each));
+  return markdownTable(
+    ["µs of a call in", ...shown.map(({ name }) => name)],
+    rows.map(({ of, each }) => [of, ...each.map((value) => value.toFixed(0))]),
   );
 }
 

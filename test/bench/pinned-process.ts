@@ -17,6 +17,8 @@ export interface PinnedOptions {
   readonly stdout?: number;
   /** Runs the packages' sources, where nothing is built; what is measured runs as its users run it. */
   readonly fromSource?: boolean | undefined;
+  /** A module beside this one that is loaded before the program. */
+  readonly preload?: string;
 }
 
 /** How long a program may take to answer, in milliseconds. */
@@ -24,9 +26,10 @@ const PATIENCE_MS = 120_000;
 
 /** Starts a program that says "ready" when it can be asked. */
 export async function startPinned(file: string, options: PinnedOptions): Promise<PinnedProcess> {
-  const { core, stdout, fromSource = false } = options;
+  const { core, stdout, fromSource = false, preload } = options;
   const conditions = fromSource ? ["--conditions=source"] : [];
-  const program = [process.execPath, ...conditions, fileURLToPath(new URL(file, import.meta.url))];
+  const preloaded = preload === undefined ? [] : ["--import", new URL(preload, import.meta.url).href];
+  const program = [process.execPath, ...conditions, ...preloaded, fileURLToPath(new URL(file, import.meta.url))];
   const [command = "", ...args] = core === undefined ? program : ["taskset", "-c", String(core), ...program];
   const child = spawn(command, args, { stdio: ["ignore", stdout ?? "ignore", "inherit", "ipc"] });
   const ended = once(child, "exit");

@@ -1,4 +1,5 @@
 import type { ControlSaid, TimedSaid } from "./load/orders.ts";
+import type { Share } from "./profile.ts";
 import type { Spread } from "./statistics.ts";
 
 /** One window of a pair. */
@@ -48,6 +49,8 @@ export interface CaseResult extends Summary {
   readonly pairs: readonly Pair[];
   /** Of a server, at half of the calls a second that it served. */
   readonly halfLoad?: TimedSaid;
+  /** Of a server: whose code had the processor, as its profile says. */
+  readonly shares?: readonly Share[];
   /** After all that, bytes. */
   readonly residentBytes: number;
 }

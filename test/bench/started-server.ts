@@ -27,7 +27,12 @@ export async function startServer(
 ): Promise<StartedServer> {
   const stdout = openSync(join(folder, `${name}.log`), "a");
   try {
-    const started = await startPinned(`servers/${server}.ts`, { core: serverCore, stdout, fromSource });
+    const started = await startPinned(`servers/${server}.ts`, {
+      core: serverCore,
+      stdout,
+      fromSource,
+      preload: "profiler.ts",
+    });
     const { port } = await started.ask<{ port: number }>({ material: material.server, asks } satisfies Given);
     return { ...started, port };
   } finally {
