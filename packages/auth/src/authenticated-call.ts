@@ -49,6 +49,7 @@ export class AuthenticatedCall implements Call {
   #said: Said | undefined;
   /** The message for those who sign it; gone with the first answer, when grpc-js makes no other attempt. */
   #signed: PromiseWithResolvers<Uint8Array> | undefined = Promise.withResolvers();
+  #hasMessage = false;
 
   constructor(outgoing: OutgoingCall) {
     this.#outgoing = outgoing;
@@ -69,6 +70,7 @@ export class AuthenticatedCall implements Call {
   }
 
   sendMessageWithContext(context: MessageContext, message: Buffer): void {
+    this.#hasMessage = true;
     this.#signed?.resolve(message);
     const once = calledOnce(context);
     // A stream of requests is not kept: what has gone by cannot be sent again.
@@ -82,13 +84,13 @@ export class AuthenticatedCall implements Call {
   }
 
   halfClose(): void {
-    this.#signed?.reject(new Error("A signature needs a message, and the call ended without one."));
+    this.#neverSigned("A signature needs a message, and the call ended without one.");
     this.#said = this.#saying({ halfClosed: true });
     this.#sent.call.halfClose();
   }
 
   cancelWithStatus(...args: Parameters<Call["cancelWithStatus"]>): void {
-    this.#signed?.reject(new Error("The call was cancelled before there was a message to sign."));
+    this.#neverSigned("The call was cancelled before there was a message to sign.");
     this.#said = undefined;
     this.#sent.call.cancelWithStatus(...args);
   }
@@ -125,6 +127,11 @@ export class AuthenticatedCall implements Call {
       }),
     );
     return sent;
+  }
+
+  /** An error takes longer to make than a signature, so that none is made where nobody would get it. */
+  #neverSigned(why: string): void {
+    if (!this.#hasMessage) this.#signed?.reject(new Error(why));
   }
 
   /** Whoever counts the calls of a channel would keep one that was opened and never began: this one ends before it begins. */
