@@ -1,5 +1,8 @@
 import type { Mutant } from "./mutant.ts";
 
+const grouped = "packages/database/src/grouped-commits.ts";
+const groupedTests = ["packages/database/src/grouped-commits.test.ts"];
+
 /** What replicas of a service rest on that share a database, and what a server in its place would get. */
 export const databaseMutants: readonly Mutant[] = [
   {
@@ -21,11 +24,35 @@ export const databaseMutants: readonly Mutant[] = [
   {
     id: "full-disk-unsaid",
     opens: "callers of a service whose disk is full are told INTERNAL, and do not come again",
-    file: "packages/database/src/sqlite.ts",
-    search: "if (this.#connection.inTransaction) await super",
-    replace: "await super",
+    file: grouped,
+    search: `if (this.#sqlite.inTransaction) {\n      this.#run("rollback to`,
+    replace: `{\n      this.#run("rollback to`,
     tests: ["packages/database/src/unavailable.test.ts"],
     named: "a disk that is full",
+  },
+  {
+    id: "acknowledged-before-commit",
+    opens: "what a caller was told is done is lost with the power",
+    file: grouped,
+    search: "    turn.end();\n    await group.done.promise;\n  }\n\n  override async rollbackTransaction",
+    replace: "    turn.end();\n  }\n\n  override async rollbackTransaction",
+    tests: groupedTests,
+  },
+  {
+    id: "read-before-commit",
+    opens: "a caller is told of a payment that is lost with the power",
+    file: grouped,
+    search: "if (!turn.inTransaction) this.#commit();\n    else if (!",
+    replace: "if (turn.inTransaction && !",
+    tests: groupedTests,
+  },
+  {
+    id: "group-lost-unsaid",
+    opens: "a disk that is full takes back what others were told is done",
+    file: grouped,
+    search: "if (this.#sqlite.inTransaction || this.#group === undefined) return;",
+    replace: "if (this.#group !== undefined) return;",
+    tests: groupedTests,
   },
   {
     id: "claims-overlap",

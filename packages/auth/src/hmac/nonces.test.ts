@@ -85,6 +85,16 @@ describe("a nonce store", () => {
     at(311 + 20);
     expect(claim("d")).toBe("new");
   });
+  test("gives a key back what it has forgotten, and no more", () => {
+    const { claim, at } = store({ maxNonces: 10, maxNoncesPerKey: 2 });
+    at(10);
+    expect(claim("a")).toBe("new");
+    at(200);
+    expect([claim("b", start + 200), claim("c", start + 200)]).toEqual(["new", "quota"]);
+    // The first is forgotten, and the second is not.
+    at(340);
+    expect([claim("c", start + 340), claim("d", start + 340)]).toEqual(["new", "quota"]);
+  });
   test("forgets nothing live when it is full", () => {
     const { nonces, claim, at } = store({ maxNonces: 2, maxNoncesPerKey: 2 });
     at(10);

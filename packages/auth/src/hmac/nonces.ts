@@ -81,16 +81,25 @@ export function memoryNonceStore(options: MemoryNonceOptions = {}): MemoryNonceS
   const window = windowOf(options);
   const sliceSeconds = Math.ceil((window.pastSeconds + window.futureSeconds + 1) / SLICES);
   const slices = new Map<number, Slice>();
+  let size = 0;
+  /** How many of them are whose. */
+  const sizeOfKey = new Map<string, number>();
   // The newest timestamp that this store cannot vouch for: it was not there yet, or has forgotten it since. It only
   // ever rises, so that a clock that is set back brings nothing back; and no further than what was used, so that a clock
   // that was ahead for a moment shuts nobody out for as long.
   let horizon = Math.floor(now() / 1000) + window.futureSeconds;
 
   function forgetUpTo(second: number): void {
-    for (const [index, { newestSeconds }] of slices) {
+    for (const [index, { hashes, perKey, newestSeconds }] of slices) {
       const isOver = (index + 1) * sliceSeconds - 1 <= second;
       if (!isOver) continue;
       slices.delete(index);
+      size -= hashes.size;
+      for (const [keyId, forgotten] of perKey) {
+        const left = (sizeOfKey.get(keyId) ?? 0) - forgotten;
+        if (left > 0) sizeOfKey.set(keyId, left);
+        else sizeOfKey.delete(keyId);
+      }
       horizon = Math.max(horizon, newestSeconds);
     }
   }
@@ -103,27 +112,24 @@ export function memoryNonceStore(options: MemoryNonceOptions = {}): MemoryNonceS
     return slice;
   }
 
-  function count(sizeOf: (slice: Slice) => number): number {
-    let sum = 0;
-    for (const slice of slices.values()) sum += sizeOf(slice);
-    return sum;
-  }
-
   return {
     window,
     get size() {
-      return count(({ hashes }) => hashes.size);
+      return size;
     },
     isReady: () => Math.floor(now() / 1000) > horizon,
     claim({ keyId, hash, timestampSeconds, nowSeconds }) {
       forgetUpTo(nowSeconds - window.pastSeconds - 1);
       if (!(timestampSeconds > horizon)) return "early";
       for (const { hashes } of slices.values()) if (hashes.has(hash)) return "replayed";
-      if (count(({ perKey }) => perKey.get(keyId) ?? 0) >= maxNoncesPerKey) return "quota";
-      if (count(({ hashes }) => hashes.size) >= maxNonces) return "full";
+      const ofKey = sizeOfKey.get(keyId) ?? 0;
+      if (ofKey >= maxNoncesPerKey) return "quota";
+      if (size >= maxNonces) return "full";
       const { hashes, perKey } = sliceOf(timestampSeconds);
       hashes.add(hash);
       perKey.set(keyId, (perKey.get(keyId) ?? 0) + 1);
+      sizeOfKey.set(keyId, ofKey + 1);
+      size += 1;
       return "new";
     },
   };

@@ -15,7 +15,7 @@ export interface MemoryLimits extends LimitStore {
   readonly size: number;
 }
 
-/** Looking through all of them takes a few milliseconds, so a store that stays full does it no more often. */
+/** Looking through 100 000 of them takes some tens of milliseconds, so a store that stays full does it no more often. */
 const SWEEP_MS = 1_000;
 
 /**
