@@ -4,12 +4,14 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Case, cases, type ServerCase } from "./cases.ts";
 import { checkControl } from "./checked-control.ts";
+import { findProgram } from "./found-program.ts";
+import { isOpen } from "./is-open.ts";
 import type { ControlSaid, TimedSaid } from "./load/orders.ts";
 import { type Material, makeMaterial } from "./material.ts";
 import { tryClient } from "./measure-client.ts";
 import { targetOf } from "./measure-server.ts";
 import { startPinned } from "./pinned-process.ts";
-import { startServer } from "./started-server.ts";
+import { type StartedServer, startServer } from "./started-server.ts";
 
 let material: Material;
 let folder: string;
@@ -23,15 +25,18 @@ afterAll(async () => {
 });
 
 /** Starts a case's server and the load, sees what is refused, and makes some calls that have to be answered. */
-async function tryOut(
-  the: ServerCase,
-): Promise<{ readonly control: ControlSaid; readonly calls: () => Promise<TimedSaid> }> {
+async function tryOut(the: ServerCase): Promise<{
+  readonly server: StartedServer;
+  readonly control: ControlSaid;
+  readonly calls: () => Promise<TimedSaid>;
+}> {
   const caller = await material.callerWith(2);
   const server = await startServer({ material, folder, serverCore: undefined, fromSource: true }, the);
   const load = await startPinned("load/main.ts", { core: undefined, fromSource: true });
   running.push(server, load);
   await load.ask({ open: the.name, caller, target: targetOf(the, server.port) });
   return {
+    server,
     control: await load.ask<ControlSaid>({ control: the.name }),
     calls: () => load.ask<TimedSaid>({ timed: the.name, ms: 100, perSecond: 200, seed: 1 }),
   };
@@ -44,6 +49,8 @@ afterAll(async () => {
 
 /** By others, and asked for a token alone. */
 const isPeer = (each: Case): each is ServerCase => ["connect-node", "nice-grpc", "nestjs"].includes(each.name);
+const hasNginx = findProgram("nginx") !== undefined;
+if (!hasNginx) console.warn("NOT TRIED: nginx is missing (bash test/bench/install-nginx.sh brings Debian's).");
 const full = cases.find(({ name }) => name === "full") as ServerCase;
 
 test.concurrent("the full stack answers the load's calls, and refuses those with anything wrong", async ({
@@ -77,6 +84,19 @@ test.concurrent.for(cases.filter(isPeer))(
       right: "let in",
     });
     expect((await calls()).calls).toBeGreaterThan(5);
+  },
+);
+
+test.runIf(hasNginx)(
+  "nginx lets in nobody without a certificate, and ends with the server that started it",
+  { concurrent: true },
+  async ({ expect }) => {
+    const the = cases.find(({ name }) => name === "nginx") as ServerCase;
+    const { server, control, calls } = await tryOut(the);
+    expect(control).toEqual({ wrong: { "no certificate": "status 16" }, right: "let in" });
+    expect((await calls()).calls).toBeGreaterThan(5);
+    await server[Symbol.asyncDispose]();
+    await expect.poll(() => isOpen(server.port), { timeout: 20_000 }).toBe(false);
   },
 );
 

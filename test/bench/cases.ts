@@ -21,6 +21,8 @@ export interface ServerCase {
   /** How many distinct tokens are shown in turn; one a connection unless given. */
   readonly tokens?: number;
   readonly plaintext?: true;
+  /** A program that it needs and npm does not bring; where it is not, the case is not measured. */
+  readonly needs?: string;
 }
 
 /** A client, in turns with one that has nothing but mutual TLS, both of the same server. */
@@ -64,6 +66,14 @@ export const cases: readonly Case[] = [
   { name: "connect-node", what: "connect-node, and a token that jose verifies", server: "connect-node", ...tokenAlone },
   { name: "nice-grpc", what: "nice-grpc, and a token that jose verifies", server: "nice-grpc", ...tokenAlone },
   { name: "nestjs", what: "NestJS, and a token that jose verifies", server: "nestjs", ...tokenAlone },
+  {
+    name: "nginx",
+    what: "nginx ends mutual TLS, grpc-js behind it; both are counted",
+    by: "others",
+    server: "nginx",
+    asks: [],
+    needs: "nginx",
+  },
   {
     name: "storm",
     what: "everything, and 12 000 tokens in turn: more than are remembered, so each is verified",

@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { seededRandom } from "../kills/seeded-random.ts";
 import { type Case, cases } from "./cases.ts";
+import { findProgram } from "./found-program.ts";
 import { makeMaterial } from "./material.ts";
 import { measureClient } from "./measure-client.ts";
 import { CONNECTIONS, IN_FLIGHT, measureServer, type Run } from "./measure-server.ts";
@@ -41,7 +42,9 @@ if (process.platform !== "linux" || unknown.length > 0) {
 }
 const aimedAt = new Set(["bare", ...targets.flatMap((target) => [target.case, target.against])]);
 const isWanted = ({ name }: Case) => wanted?.includes(name) ?? (!values.quick || aimedAt.has(name));
-const chosen = cases.filter(isWanted);
+const isMissing = (each: Case) => "needs" in each && each.needs !== undefined && findProgram(each.needs) === undefined;
+const missing = cases.filter((each) => isWanted(each) && isMissing(each));
+const chosen = cases.filter((each) => isWanted(each) && !isMissing(each));
 const effort: Effort = values.quick
   ? { pairs: 5, windowMs: 500, warmUpMs: 1_000, halfLoadMs: 1_500 }
   : { pairs: 20, windowMs: 1_000, warmUpMs: 3_000, halfLoadMs: 10_000 };
@@ -58,6 +61,11 @@ console.log(
     ? "What is measured is on core 0, the other end on core 1.\n"
     : "Neither what is measured nor the other end is pinned to a core (no taskset, or one core): figures are worth less.\n",
 );
+for (const { name } of missing) {
+  console.warn(
+    `NOT MEASURED: ${name}, which is not on this machine (bash test/bench/install-${name}.sh brings Debian's).\n`,
+  );
+}
 console.log(tableHead);
 const folder = mkdtempSync(join(tmpdir(), "bench-"));
 const results: CaseResult[] = [];

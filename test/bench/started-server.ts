@@ -33,7 +33,7 @@ export async function startServer(
       fromSource,
       preload: "profiler.ts",
     });
-    const { port } = await started.ask<{ port: number }>({ material: material.server, asks } satisfies Given);
+    const { port } = await started.ask<{ port: number }>({ material: material.server, asks, folder } satisfies Given);
     return { ...started, port };
   } finally {
     closeSync(stdout);

@@ -17,11 +17,16 @@ export interface CalledTarget {
   close(): void;
 }
 
+/** Who calls; without a certificate too, to see it refused. */
+interface Caller extends Omit<CallerMaterial, "tls"> {
+  readonly tls: Partial<TlsMaterial>;
+}
+
 /** Answers are read as they come: no server is to wait for the load. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
 
 /** Opens the connections. */
-export async function openTarget(target: Target, caller: CallerMaterial): Promise<CalledTarget> {
+export async function openTarget(target: Target, caller: Caller): Promise<CalledTarget> {
   const messages = messagesOf(target.method, target.bodyBytes);
   const headers = headersMaker(target, caller, messages);
   const sessions = await Promise.all(Array.from({ length: target.connections }, () => openSession(target, caller.tls)));
@@ -56,14 +61,19 @@ export async function openTarget(target: Target, caller: CallerMaterial): Promis
 }
 
 /** A connection as a gRPC client makes it. */
-async function openSession({ port, plaintext }: Target, tls: TlsMaterial): Promise<ClientHttp2Session> {
+async function openSession({ port, plaintext }: Target, tls: Partial<TlsMaterial>): Promise<ClientHttp2Session> {
   const session = connect(`${plaintext ? "http" : "https"}://127.0.0.1:${port}`, {
     ...tls,
     servername: "ping.production.internal",
     minVersion: "TLSv1.3",
     settings: { enablePush: false, initialWindowSize: WINDOW_BYTES },
   });
-  await once(session, "remoteSettings");
+  // The session says nothing of a certificate that the server misses; its socket does.
+  const opened = new AbortController();
+  const closed = once(session.socket, "close", { signal: opened.signal });
+  await Promise.race([once(session, "remoteSettings"), closed]);
+  opened.abort();
+  if (session.destroyed) throw new Error("The connection was closed.");
   session.setLocalWindowSize(WINDOW_BYTES);
   return session;
 }

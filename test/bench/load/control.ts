@@ -1,8 +1,7 @@
 import type { OutgoingHttpHeaders } from "node:http2";
-import { connect } from "node:tls";
 import type { CallerMaterial } from "../material.ts";
 import type { Asked } from "../servers/given.ts";
-import type { CalledTarget } from "./called-target.ts";
+import { type CalledTarget, openTarget } from "./called-target.ts";
 import type { ControlSaid } from "./orders.ts";
 
 type Spoil = (headers: OutgoingHttpHeaders) => void;
@@ -32,7 +31,7 @@ export async function control(called: CalledTarget, caller: CallerMaterial): Pro
       called.call(0, (fault) => resolve(fault ?? "let in"), headers);
     });
   const wrong: Record<string, string> = {};
-  if (!target.plaintext) wrong["no certificate"] = await connectWithout(called, caller);
+  if (!target.plaintext) wrong["no certificate"] = await outcomeWithout(called, caller);
   for (const [name, spoil] of target.presents.flatMap((asked) => Object.entries(spoils[asked]))) {
     const headers = called.headers(0);
     spoil(headers);
@@ -44,18 +43,16 @@ export async function control(called: CalledTarget, caller: CallerMaterial): Pro
   return { wrong, right };
 }
 
-/** A server that lets it in says so with its settings, the first that it ever sends. */
-function connectWithout({ target }: CalledTarget, { tls }: CallerMaterial): Promise<string> {
-  return new Promise((resolve) => {
-    const options = { ca: tls.ca, servername: "ping.production.internal", ALPNProtocols: ["h2"] };
-    const socket = connect({ ...options, host: "127.0.0.1", port: target.port });
-    socket.on("data", () => {
-      resolve("let in");
-      socket.destroy();
-    });
-    socket.on("error", () => resolve("no connection"));
-    socket.on("close", () => resolve("no connection"));
-  });
+/** Makes the call over a connection without a certificate: there are servers that say no only then. */
+async function outcomeWithout({ target }: CalledTarget, caller: CallerMaterial): Promise<string> {
+  try {
+    const called = await openTarget({ ...target, connections: 1 }, { ...caller, tls: { ca: caller.tls.ca } });
+    const fault = await new Promise<string | undefined>((resolve) => called.call(0, resolve));
+    called.close();
+    return fault ?? "let in";
+  } catch {
+    return "no connection";
+  }
 }
 
 /** Puts another character in the middle of the last part of a value: in a token that is its signature. */

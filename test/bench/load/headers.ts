@@ -8,7 +8,11 @@ import type { Target } from "./orders.ts";
  * Makes the headers of one call after another, each with what is its alone: a nonce and a signature. A connection keeps to one token and
  * one signing key, as a client does; where there are more tokens than connections, they are shown in turn.
  */
-export function headersMaker({ presents, port, connections }: Target, caller: CallerMaterial, messages: Messages) {
+export function headersMaker(
+  { presents, port, connections }: Target,
+  caller: Omit<CallerMaterial, "tls">,
+  messages: Messages,
+) {
   const fixed: OutgoingHttpHeaders = {
     ":method": "POST",
     ":path": messages.path,

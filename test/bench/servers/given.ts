@@ -9,6 +9,8 @@ export interface Given {
   readonly material: ServerMaterial;
   /** What a call needs; a server that always asks for the same does not look. */
   readonly asks: readonly Asked[];
+  /** For files of its own, removed when the run ends. */
+  readonly folder: string;
 }
 
 export const given: () => Promise<Given> = optionsOfParent<Given>;

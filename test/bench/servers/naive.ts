@@ -11,7 +11,7 @@ import {
 import { createLocalJWKSet, jwtVerify } from "jose";
 import { audience, callerId, client, issuerName, scope } from "../material.ts";
 import { bind } from "./bind.ts";
-import { given } from "./given.ts";
+import { given, listensOn } from "./given.ts";
 import { pingDefinition, pingImplementation } from "./ping-definition.ts";
 
 const { material } = await given();
@@ -138,4 +138,4 @@ const signedDefinition: ServiceDefinition = Object.fromEntries(
 );
 server.addService(signedDefinition, pingImplementation);
 const pair = { cert_chain: Buffer.from(cert), private_key: Buffer.from(key) };
-await bind(server, ServerCredentials.createSsl(Buffer.from(ca), [pair], true));
+listensOn(await bind(server, ServerCredentials.createSsl(Buffer.from(ca), [pair], true)));
