@@ -20,6 +20,7 @@ export interface WindowSaid {
   readonly calls: number;
   readonly ms: number;
   readonly used: number;
+  readonly usedByMainThread: number;
   readonly waited: number;
   readonly usedByOther: number;
 }
@@ -65,6 +66,7 @@ export async function closedLoop({ call, lanes, ms, measured, other }: ClosedLoo
     calls: after.calls - before.calls,
     ms: after.at - before.at,
     used: after.measured.used - before.measured.used,
+    usedByMainThread: after.measured.usedByMainThread - before.measured.usedByMainThread,
     waited: after.measured.waited - before.measured.waited,
     usedByOther: after.other.used - before.other.used,
   };

@@ -9,7 +9,7 @@ import { residentBytes } from "./processor-time.ts";
 import { type Profile, sharesOf } from "./profile.ts";
 import type { ProfilerOrder } from "./profiler.ts";
 import type { CaseResult } from "./result.ts";
-import { type Place, startServer } from "./started-server.ts";
+import { type Place, type StartedServer, startServer } from "./started-server.ts";
 
 /** How many connections carry the calls, and how many calls are under way at any time. */
 export const CONNECTIONS = 4;
@@ -18,18 +18,19 @@ export const BODY_BYTES = 200;
 
 /** What the cases of a run have in common. */
 export interface Run extends Effort, Place {
+  /** One for all cases, so that it stays hot. */
+  readonly reference: StartedServer;
   readonly random: Random;
   readonly otherCore: number | undefined;
 }
 
-/** Starts a case's server, the reference and the load, and measures one server against the other. */
+/** Starts a case's server and the load, and measures the server against the reference. */
 export async function measureServer(run: Run, the: ServerCase): Promise<CaseResult> {
   const caller = await run.material.callerWith(the.tokens ?? CONNECTIONS);
   await using load = await startPinned("load/main.ts", { core: run.otherCore, fromSource: run.fromSource });
   const tell = <T>(order: Order) => load.ask<T>(order);
-  await using reference = await startServer(run, { name: "reference", server: "bare", asks: [] });
   await using measured = await startServer(run, the);
-  const { port } = reference;
+  const { port, pid } = run.reference;
   await tell({ open: "reference", caller, target: { ...targetOf(the, port), presents: [], plaintext: false } });
   await tell({ open: "measured", caller, target: targetOf(the, measured.port) });
   const control = await tell<ControlSaid>({ control: "measured" });
@@ -40,7 +41,7 @@ export async function measureServer(run: Run, the: ServerCase): Promise<CaseResu
     (ms) =>
       tell<WindowSaid>({ closed: name, ms, server });
   const pairs = await measurePairs(run, {
-    reference: windowOf("reference", reference.pid),
+    reference: windowOf("reference", pid),
     measured: windowOf("measured", measured.pid),
   });
   const summary = summaryOf(pairs);
@@ -49,8 +50,8 @@ export async function measureServer(run: Run, the: ServerCase): Promise<CaseResu
   const halfLoad = await tell<TimedSaid>({ timed: "measured", ms: run.halfLoadMs, perSecond, seed });
   // At the end, since a profile costs something itself.
   await measured.ask({ profile: "start" } satisfies ProfilerOrder);
-  await windowOf("measured", measured.pid)(run.windowMs);
-  const shares = sharesOf(await measured.ask<Profile>({ profile: "stop" } satisfies ProfilerOrder));
+  const time = await windowOf("measured", measured.pid)(run.windowMs);
+  const shares = sharesOf(await measured.ask<Profile>({ profile: "stop" } satisfies ProfilerOrder), time);
   return {
     name: the.name,
     what: the.what,

@@ -117,7 +117,10 @@ function serverTable(cases: readonly CaseResult[]): string {
   );
 }
 
-/** In microseconds of a call; what is less than one in each of them is left out. */
+/** What is less in every case is not worth a row, in microseconds. */
+const LEAST_SHOWN = 3;
+
+/** In microseconds of a call. */
 function shareTable(cases: readonly CaseResult[]): string {
   const shown = cases.filter(({ name, shares }) => shares !== undefined && profiled.has(name));
   const microseconds = ({ shares = [], microseconds: all }: CaseResult, of: string) =>
@@ -125,7 +128,7 @@ function shareTable(cases: readonly CaseResult[]): string {
   const owners = [...new Set(shown.flatMap(({ shares = [] }) => shares.map(({ of }) => of)))];
   const rows = owners
     .map((of) => ({ of, each: shown.map((one) => microseconds(one, of)) }))
-    .filter(({ each }) => Math.max(...each) >= 1)
+    .filter(({ each }) => Math.max(...each) >= LEAST_SHOWN)
     .toSorted((a, b) => Math.max(...b.each) - Math.max(...a.each));
   return markdownTable(
     ["µs of a call in", ...shown.map(({ name }) => name)],

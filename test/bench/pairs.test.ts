@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { measurePairs, summaryOf, type Window } from "./pairs.ts";
 
-const effort = { pairs: 3, windowMs: 1_000, warmUpMs: 500, halfLoadMs: 0 };
+const effort = { pairs: 3, windowMs: 1_000, warmUpCalls: 150, warmUpMs: 60_000, halfLoadMs: 0 };
 
 /** A server that answers so many calls a window, each for so much of its processor. */
 const serverOf =
@@ -12,6 +12,7 @@ const serverOf =
       calls,
       ms,
       used: calls * microseconds,
+      usedByMainThread: calls * microseconds,
       waited: waited * ms * 1_000,
       usedByOther: otherBusy * ms * 1_000,
     });
@@ -23,7 +24,7 @@ test("both are warm before the first pair, and who is first is drawn for each", 
   const random = () => drawn.shift() ?? 0;
   await measurePairs({ ...effort, random }, { reference: serverOf("bare", seen), measured: serverOf("full", seen) });
   const [bare, full] = ["bare 1000", "full 1000"];
-  expect(seen).toEqual(["bare 500", "full 500", bare, full, full, bare, bare, full]);
+  expect(seen).toEqual(["bare 250", "bare 250", "full 250", "full 250", bare, full, full, bare, bare, full]);
 });
 
 test("ratios are of each pair by itself, whichever came first", async () => {

@@ -7,6 +7,8 @@ import { spreadOf } from "./statistics.ts";
 export interface Effort {
   readonly pairs: number;
   readonly windowMs: number;
+  /** V8 compiles for that many calls, and takes as much again for it; and for how long at most that is waited for. */
+  readonly warmUpCalls: number;
   readonly warmUpMs: number;
   /** Of calls at half the rate that it bears; servers only. */
   readonly halfLoadMs: number;
@@ -15,6 +17,8 @@ export interface Effort {
 /** Measures one window of so many milliseconds. */
 export type Window = (ms: number) => Promise<WindowSaid>;
 
+/** It is looked so often whether they are warm, in milliseconds. */
+const WARM_UP_WINDOW_MS = 250;
 /** A side that is busier than this at the other end was what the measured one waited for. */
 const IS_BOUND = 0.95;
 /** A measured process that waited for the processor for more of a window than this was disturbed. */
@@ -22,11 +26,11 @@ const IS_DISTURBED = 0.1;
 
 /** Measures in pairs, one window right after the other, which of them first is drawn; both are warm before the first. */
 export async function measurePairs(
-  { pairs: count, windowMs, warmUpMs, random }: Effort & { readonly random: Random },
+  { pairs: count, windowMs, random, ...warmth }: Effort & { readonly random: Random },
   { reference, measured }: { readonly reference: Window; readonly measured: Window },
 ): Promise<readonly Pair[]> {
-  await reference(warmUpMs);
-  await measured(warmUpMs);
+  await warm(reference, warmth);
+  await warm(measured, warmth);
   const pairs: Pair[] = [];
   for (let pair = 0; pair < count; pair += 1) {
     const isReferenceFirst = random(2) === 0;
@@ -35,6 +39,16 @@ export async function measurePairs(
     pairs.push(isReferenceFirst ? { reference: first, measured: second } : { reference: second, measured: first });
   }
   return pairs;
+}
+
+async function warm(
+  window: Window,
+  { warmUpCalls, warmUpMs }: Pick<Effort, "warmUpCalls" | "warmUpMs">,
+): Promise<void> {
+  const until = performance.now() + warmUpMs;
+  for (let calls = 0; calls < warmUpCalls && performance.now() < until; ) {
+    calls += (await window(WARM_UP_WINDOW_MS)).calls;
+  }
 }
 
 /** What pairs come to: each figure is of all pairs by themselves. */

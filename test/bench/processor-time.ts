@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 export interface ProcessorTime {
   /** All of its threads, and all processes that it started and that run. */
   readonly used: number;
+  readonly usedByMainThread: number;
   /**
    * How long its main thread could have run, and had to wait for somebody else; its own other threads are not somebody else,
    * nor is what it started.
@@ -17,7 +18,7 @@ export function processorTime(pid: number): ProcessorTime {
   const ownUsed = threads.reduce((sum, [ran]) => sum + ran, 0) / 1_000;
   const used = startedBy(pid).reduce((sum, started) => sum + processorTime(started).used, ownUsed);
   const [ranMain, waitedMain] = schedstat(`/proc/${pid}`);
-  return { used, waited: (waitedMain + ranMain) / 1_000 - used };
+  return { used, usedByMainThread: ranMain / 1_000, waited: (waitedMain + ranMain) / 1_000 - used };
 }
 
 /** The processor time alone, in microseconds. */

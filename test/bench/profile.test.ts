@@ -20,12 +20,19 @@ const profile: Profile = {
 };
 
 test("time is of whose code it was, of the time that was not idle, the most first", () => {
-  expect(sharesOf(profile)).toEqual([
+  expect(sharesOf(profile, { used: 100, usedByMainThread: 100 })).toEqual([
     { of: "@zero-trust/auth", share: 0.3 },
     { of: "@grpc/grpc-js", share: 0.3 },
     { of: "native code", share: 0.2 },
     { of: "garbage collector", share: 0.1 },
     { of: "node:http2", share: 0.05 },
     { of: "the server", share: 0.05 },
+    { of: "other threads", share: 0 },
   ]);
+});
+
+test("what other threads did is a part of its own, and the profile divides the rest", () => {
+  const shares = sharesOf(profile, { used: 100, usedByMainThread: 60 });
+  expect(shares[0]).toEqual({ of: "other threads", share: 0.4 });
+  expect(shares.reduce((sum, { share }) => sum + share, 0)).toBeCloseTo(1);
 });

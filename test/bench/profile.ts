@@ -16,19 +16,27 @@ export interface Share {
   readonly share: number;
 }
 
-/** Adds up by whose code was running, the most first. */
-export function sharesOf({ nodes, samples, timeDeltas }: Profile): readonly Share[] {
+/** The processor time of the process while it was profiled; a profile sees its main thread alone. */
+export interface ProfiledTime {
+  readonly used: number;
+  readonly usedByMainThread: number;
+}
+
+/** Adds up by whose code was running, the most first; what other threads did (signatures, the collector's work) is one part. */
+export function sharesOf({ nodes, samples, timeDeltas }: Profile, time: ProfiledTime): readonly Share[] {
+  const ofMain = time.usedByMainThread / time.used;
   const ownerOf = new Map(nodes.map(({ id, callFrame }) => [id, owner(callFrame)]));
   const times = new Map<string, number>();
   let busy = 0;
   for (const [at, node] of samples.entries()) {
     const of = ownerOf.get(node);
     if (of === undefined) continue;
-    const time = timeDeltas[at] ?? 0;
-    busy += time;
-    times.set(of, (times.get(of) ?? 0) + time);
+    const delta = timeDeltas[at] ?? 0;
+    busy += delta;
+    times.set(of, (times.get(of) ?? 0) + delta);
   }
-  return [...times].map(([of, time]) => ({ of, share: time / busy })).toSorted((a, b) => b.share - a.share);
+  const shares = [...times].map(([of, ran]) => ({ of, share: (ran / busy) * ofMain }));
+  return [...shares, { of: "other threads", share: 1 - ofMain }].toSorted((a, b) => b.share - a.share);
 }
 
 /** Undefined of time in which nothing ran. */

@@ -17,6 +17,7 @@ import { CONNECTIONS, IN_FLIGHT, measureServer, type Run } from "./measure-serve
 import { jsonOf, writeResult } from "./page.ts";
 import type { Effort } from "./pairs.ts";
 import type { BenchResult, CaseResult } from "./result.ts";
+import { startServer } from "./started-server.ts";
 import { rowOf, tableHead, targetTable } from "./table.ts";
 import { reached, targets } from "./targets.ts";
 
@@ -46,8 +47,8 @@ const isMissing = (each: Case) => "needs" in each && each.needs !== undefined &&
 const missing = cases.filter((each) => isWanted(each) && isMissing(each));
 const chosen = cases.filter((each) => isWanted(each) && !isMissing(each));
 const effort: Effort = values.quick
-  ? { pairs: 5, windowMs: 500, warmUpMs: 1_000, halfLoadMs: 1_500 }
-  : { pairs: 20, windowMs: 1_000, warmUpMs: 3_000, halfLoadMs: 10_000 };
+  ? { pairs: 5, windowMs: 400, warmUpCalls: 15_000, warmUpMs: 5_000, halfLoadMs: 1_000 }
+  : { pairs: 20, windowMs: 1_000, warmUpCalls: 40_000, warmUpMs: 30_000, halfLoadMs: 10_000 };
 const pairs = values.pairs === undefined ? effort.pairs : Number(values.pairs);
 const seed = values.seed === undefined ? Date.now() % 1_000_000 : Number(values.seed);
 const isPinned = cpus().length > 1 && spawnSync("taskset", ["-V"]).status === 0;
@@ -72,7 +73,9 @@ const results: CaseResult[] = [];
 try {
   await using material = await makeMaterial();
   const cores = isPinned ? { serverCore: 0, otherCore: 1 } : { serverCore: undefined, otherCore: undefined };
-  const run: Run = { ...effort, pairs, material, random: seededRandom(seed), folder, ...cores };
+  const place = { material, folder, ...cores };
+  await using reference = await startServer(place, { name: "reference", server: "bare", asks: [] });
+  const run: Run = { ...effort, ...place, pairs, reference, random: seededRandom(seed) };
   for (const each of chosen) {
     const result = await ("server" in each ? measureServer(run, each) : measureClient(run, each));
     console.log(rowOf(result));
