@@ -56,6 +56,13 @@ export const cases: readonly Case[] = [
   { name: "hmac", what: "a signature over the message, with a nonce", ...ours, asks: ["HMAC"] },
   { name: "full", what: "certificate, bound token, signature, nonce, decision log", ...ours, asks: everything },
   {
+    name: "http2",
+    what: "the same `protect()` on `node:http2` alone, not shipped: what leaving grpc-js would bring",
+    by: "others",
+    server: "http2",
+    asks: everything,
+  },
+  {
     name: "serve",
     what: "the same by `serve()`: limits of calls, validation, typed handlers",
     by: "us",
