@@ -202,8 +202,8 @@ export class Attempt {
   }
 
   #find(credential: Credential, finding: Finding): void {
+    if (!this.#findings.has(credential)) this.#record.credentials.push(credential);
     this.#findings.set(credential, finding);
-    this.#record.credentials.add(credential);
   }
 
   /** Decides by what was found, unless the call ended while it was being found. */

@@ -26,7 +26,8 @@ export interface RecordedMethod {
 export class CallRecord {
   peer: Peer | undefined;
   client: string | undefined;
-  readonly credentials: Set<Credential> = new Set();
+  /** Each of them once. */
+  readonly credentials: Credential[] = [];
   readonly #ids: Printable[] = [];
   readonly #options: GuardOptions;
   readonly #method: RecordedMethod;
@@ -84,7 +85,7 @@ export class CallRecord {
         ? {}
         : { peer: printable(this.peer.spiffeId), certificate: printable(this.peer.thumbprint) }),
       ...(this.client === undefined ? {} : { client: printable(this.client) }),
-      credentials: [...this.credentials].map((credential) => printable(nameOf(credential) ?? "?")),
+      credentials: this.credentials.map((credential) => printable(nameOf(credential) ?? "?")),
       credentialIds: [...this.#ids],
       ...(rule === undefined ? {} : { rule: describeRule(rule) }),
       latencyMs: this.#latencyMs,

@@ -50,34 +50,50 @@ export function rulesFor(rules: readonly Rule[], grant: Grant | undefined): read
  * @param findings - a finding for each presented credential; one that is missing was not presented
  */
 export function decide(rules: readonly Rule[], findings: Findings): Decision {
-  const found = [...findings.values()];
-  for (const finding of found) {
+  let isPending = false;
+  let unavailable: string | undefined;
+  for (const finding of findings.values()) {
     if (finding.verdict === "invalid") return refused(finding.reason, finding.cause);
     if (finding.verdict === "limited") return limited(finding);
+    if (finding.verdict === "pending") isPending = true;
+    if (finding.verdict === "unavailable") unavailable ??= finding.cause;
   }
-  const pending = found.some((finding) => finding.verdict === "pending");
-  const tried = rules.map((rule) => tryRule(rule, findings));
-  const met = tried.find((result) => typeof result === "object");
-  if (met !== undefined)
-    return pending || met.client === undefined ? { outcome: "pending" } : allowed(met.rule, met.client);
-  const unavailable = found.find((finding) => finding.verdict === "unavailable");
-  if (unavailable !== undefined) return refused(Reason.CHECK_UNAVAILABLE, unavailable.cause);
-  if (tried.includes("scope")) return refused(Reason.SCOPE_MISSING, "the credentials lack a scope that the rule needs");
-  if (tried.includes("mismatch")) return refused(Reason.CLIENT_MISMATCH, "the credentials name different clients");
-  return refused(Reason.CREDENTIAL_MISSING, "no rule has all its credentials");
+  let objection: Objection = objections.missing;
+  for (const rule of rules) {
+    const tried = tryRule(rule, findings);
+    if ("client" in tried) {
+      return isPending || tried.client === undefined ? { outcome: "pending" } : allowed(rule, tried.client);
+    }
+    if (tried.rank > objection.rank) objection = tried;
+  }
+  return unavailable === undefined
+    ? refused(objection.reason, objection.cause)
+    : refused(Reason.CHECK_UNAVAILABLE, unavailable);
 }
 
-/** Whether a rule is met, by which client (undefined while only a signature speaks for it), or what stands against it. */
-function tryRule(
-  rule: Rule,
-  findings: Findings,
-): { readonly rule: Rule; readonly client: string | undefined } | "missing" | "mismatch" | "scope" {
-  const shown = rule.credentials.map((credential) => findings.get(credential));
-  if (!shown.every((finding) => finding?.verdict === "verified" || finding?.verdict === "pending")) return "missing";
-  const verified = shown.filter((finding) => finding?.verdict === "verified");
-  const [client, ...others] = new Set(verified.map((finding) => finding.client));
-  if (others.length > 0) return "mismatch";
-  return verified.every((finding) => grants(finding.scopes, rule.scopes)) ? { rule, client } : "scope";
+/** What may stand against a rule; of those against several, the highest is told. */
+const objections = {
+  missing: { rank: 0, reason: Reason.CREDENTIAL_MISSING, cause: "no rule has all its credentials" },
+  mismatch: { rank: 1, reason: Reason.CLIENT_MISMATCH, cause: "the credentials name different clients" },
+  scope: { rank: 2, reason: Reason.SCOPE_MISSING, cause: "the credentials lack a scope that the rule needs" },
+} as const;
+type Objection = (typeof objections)[keyof typeof objections];
+
+/** The client that meets a rule (undefined while only a signature speaks for it), or what stands against it. */
+function tryRule(rule: Rule, findings: Findings): { readonly client: string | undefined } | Objection {
+  let client: string | undefined;
+  let mismatches = false;
+  let lacksScope = false;
+  for (const credential of rule.credentials) {
+    const finding = findings.get(credential);
+    if (finding?.verdict === "pending") continue;
+    if (finding?.verdict !== "verified") return objections.missing;
+    client ??= finding.client;
+    if (finding.client !== client) mismatches = true;
+    if (!grants(finding.scopes, rule.scopes)) lacksScope = true;
+  }
+  if (mismatches) return objections.mismatch;
+  return lacksScope ? objections.scope : { client };
 }
 
 function allowed(rule: Rule, client: string): Decision {

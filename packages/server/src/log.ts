@@ -26,9 +26,10 @@ export interface LogOptions {
  * but printable ASCII: what a caller sent can neither start a new line nor reach the reader's terminal.
  */
 export function createLog(options: LogOptions): Log {
+  const { name, destination = standardOutput() } = options;
   const log = pino(
     {
-      name: options.name,
+      name,
       level: options.level ?? "info",
       base: {},
       timestamp: isoTime,
@@ -49,8 +50,9 @@ export function createLog(options: LogOptions): Log {
         streamWrite: escapeLine,
       },
     },
-    options.destination ?? standardOutput(),
+    destination,
   );
+  madeHere.set(log, { name, destination });
   // The fields of children pass no formatter. Children inherit this method, so theirs do here.
   const child = Reflect.get(log, "child") as unknown as (bindings: object) => Log;
   log.child = function redactedChild(this: Log, bindings: object, ...rest: readonly unknown[]) {
@@ -93,12 +95,23 @@ export function grpcLogger(log: Log): Partial<Console> {
 
 /**
  * Makes what writes decisions to a log. Their texts are harmless already (`Printable`), so they are not looked through once more,
- * which would take longer than all the rest of writing them.
+ * which would take longer than all the rest of writing them. The lines are as pino would make them.
+ *
+ * @throws TypeError for a log that `createLog` did not make
  */
 export function decisionLog(log: Log): (event: DecisionEvent) => void {
-  const records = log.child({ log: "decision" }, { level: "info", formatters: { log: (event) => event } });
-  return ({ time: _, ...event }) => records.info(event, "decision");
+  const made = madeHere.get(log);
+  if (made === undefined) throw new TypeError("Decisions are written to a log of createLog().");
+  const { name, destination } = made;
+  const head = `,"name":${JSON.stringify(name)},"log":"decision",`;
+  return ({ time: _, ...event }) => {
+    const line = `{"level":"info"${isoTime()}${head}${JSON.stringify(event).slice(1, -1)},"msg":"decision"}\n`;
+    destination.write(escapeLine(line));
+  };
 }
+
+/** What lines are written to, and by whom: pino keeps both to itself. */
+const madeHere = new WeakMap<Log, { readonly name: string; readonly destination: LogDestination }>();
 
 /** Makes grpc-js write to this log, in place of the console. */
 export function installGrpcLogger(log: Log): void {

@@ -88,8 +88,7 @@ interface Question {
 }
 
 function ask(store: LimitStore, limit: Limit, { name, id, cost }: Question): Against | PromiseLike<Against> {
-  const { perSecond, burst } = limit.others?.get(id) ?? limit;
-  const rate = { perSecond, burst };
+  const rate: Rate = limit.others?.get(id) ?? limit;
   const taking: LimitTake = { key: `${name} ${id}`, cost, rate };
   const answer: unknown = store.take(taking);
   return isThenable(answer) ? answer.then((verdict) => againstIn(verdict, name, rate)) : againstIn(answer, name, rate);
