@@ -17,10 +17,9 @@ import { vectorFiles } from "./vectors/write.ts";
 
 /** The nonce that the client signs with next. */
 let nextNonce = "";
-vi.mock(import("node:crypto"), async (original) => {
-  const { randomBytes, ...crypto } = await original();
-  const fixed = (size: number) => (nextNonce === "" ? randomBytes(size) : Buffer.from(nextNonce, "hex"));
-  return { ...crypto, randomBytes: fixed };
+vi.mock(import("../src/hmac/new-nonce.ts"), async (original) => {
+  const { newNonce } = await original();
+  return { newNonce: () => (nextNonce === "" ? newNonce() : nextNonce) };
 });
 
 test.each(vectorFiles)(
