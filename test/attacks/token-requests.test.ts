@@ -55,11 +55,12 @@ scenario(
     await orders.listOrders({});
     trial.restarts("issuer");
     await trial.stack.issuer.stop("SIGKILL");
+    const requests = await requestsSince(trial);
     const good = await statusOf(orders.listOrders({}));
     trial.observe("the issuer is down, the token good", "served", good === "OK" ? "served" : good);
+    await expect.poll(async () => (await requests()).calls, { timeout: 20_000 }).toBe(1);
     // Beyond the life of every token.
     nowMs += 400_000;
-    const requests = await requestsSince(trial);
     const failure = await orders.listOrders({}).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(RpcError);
     expect((failure as RpcError).message).toMatch(/token endpoint 127\.0\.0\.1:\d+/);
@@ -67,7 +68,7 @@ scenario(
     trial.observe(
       "the issuer is down, the token expired",
       "refused by the client",
-      calls === 0 ? "refused by the client" : `${calls} calls`,
+      calls === 1 ? "refused by the client" : `${calls - 1} calls`,
     );
     await trial.stack.issuer.restart();
     nowMs += 60_000;

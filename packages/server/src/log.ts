@@ -131,13 +131,13 @@ function isoTime(): string {
   return timeField;
 }
 
-/** Lines of one turn that are this long together are not kept waiting for its end; in characters. */
+/** Lines that are this long together are not kept waiting; in characters. */
 const MAX_WAITING = 16 * 1024;
 let output: LogDestination | undefined;
 
 /**
- * Standard output, written once in a turn of the event loop for all the lines of that turn, and at the end of the process: the last
- * line before an exit is the one that is needed.
+ * Standard output, written once for all that is said of what has just come in, before anything else is done, an answer for instance; and at
+ * the end of the process: the last line before an exit is the one that is needed.
  */
 function standardOutput(): LogDestination {
   if (output !== undefined) return output;
@@ -150,7 +150,7 @@ function standardOutput(): LogDestination {
   process.on("exit", flush);
   output = {
     write(line) {
-      if (waiting === "") setImmediate(flush);
+      if (waiting === "") process.nextTick(flush);
       waiting += line;
       if (waiting.length >= MAX_WAITING) flush();
     },

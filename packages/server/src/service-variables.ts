@@ -80,7 +80,7 @@ export const protectedServiceVariables: {
  * @example
  * ```ts
  * import { readConfig, serviceConfig, serviceVariables, text } from "@zero-trust/server";
- * import type { z } from "zod";
+ * import { z } from "zod";
  *
  * const schema = z.object({ ...serviceVariables, ZT_RATES_FILE: text }).transform((variables, context) => ({
  *   ...serviceConfig(variables, context),

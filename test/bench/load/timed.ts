@@ -1,4 +1,5 @@
 import { type Random, seededRandom } from "../../kills/seeded-random.ts";
+import { quantilesOf } from "../quantiles.ts";
 import type { CalledTarget } from "./called-target.ts";
 import type { TimedSaid } from "./orders.ts";
 
@@ -34,9 +35,7 @@ export async function timed({ call }: Pick<CalledTarget, "call">, { ms, perSecon
   look();
   await finished.promise;
   if (fault !== undefined) throw new Error(`A call failed: ${fault}`);
-  const sorted = latencies.toSorted((a, b) => a - b);
-  const percentile = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
-  return { calls: due.length, perSecond, p50: percentile(0.5), p99: percentile(0.99), p999: percentile(0.999) };
+  return { calls: due.length, perSecond, ...quantilesOf(latencies) };
 }
 
 function dueTimes(random: Random, ms: number, meanGapMs: number): readonly number[] {

@@ -1,0 +1,19 @@
+import { expect, test } from "vitest";
+import { lastOrders, page, pageWith } from "./page.ts";
+
+test("the orders in docs/performance.md are those of the last result; `pnpm bench:orders --write` writes both", () => {
+  expect(page()).toBe(pageWith(lastOrders()));
+});
+
+test("every figure of them was measured", () => {
+  const { levels, shares } = lastOrders();
+  const figures = levels.flatMap(({ answeredMs, paidMs, ...rest }) => [
+    ...Object.values(answeredMs),
+    ...Object.values(paidMs),
+    ...Object.values(rest),
+  ]);
+  expect(figures.filter((figure) => !(figure > 0))).toEqual([]);
+  for (const of of Object.values(shares)) {
+    expect(of.reduce((sum, { share }) => sum + share, 0)).toBeCloseTo(1, 1);
+  }
+});
