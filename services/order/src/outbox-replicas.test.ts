@@ -90,7 +90,7 @@ test("replicas share the work, and each order is paid once, by one of them", asy
       await allAtWork.promise;
     }),
   );
-  const replicas = await Promise.all(doubles.map((double) => replica(double, { leaseMs: 60_000 })));
+  const replicas = await Promise.all(doubles.map((double) => replica(double, { leaseMs: 60_000, concurrency: 8 })));
   await Promise.all(replicas.map(({ outbox }) => outbox.start()));
   await vi.waitFor(async () => expect(await count("outbox")).toBe(0), { timeout: 30_000, interval: 50 });
   await Promise.all(replicas.map(({ outbox }) => outbox.close()));

@@ -31,8 +31,8 @@ export interface OutboxOptions {
   readonly pollMs?: number;
 }
 
-/** Enough that one hanging call does not hold up the others, and few enough not to be a flood after an outage. */
-const defaultConcurrency = 8;
+/** Enough that some hanging calls do not hold up the others, and that commits are made together; too few to be a flood after an outage. */
+const defaultConcurrency = 32;
 
 /** An answer that takes longer was lost; the same request again gets it. */
 const defaultCallTimeoutMs = 5_000;

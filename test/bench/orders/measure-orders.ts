@@ -11,7 +11,7 @@ import type { Stack } from "../../stack/stack.ts";
 import { unlimited } from "../../stack/unlimited.ts";
 import { processorMicroseconds } from "../processor-time.ts";
 import { type Profile, type Share, sharesOf } from "../profile.ts";
-import { quantilesOf, type Quantiles } from "../quantiles.ts";
+import { type Quantiles, quantilesOf } from "../quantiles.ts";
 
 /** Orders that are placed so many at a time, each watched until it is paid. */
 export interface OrdersAtATime {
@@ -82,7 +82,8 @@ async function measureLevel(
 /** The same on services that write a profile when they end; their last part is of the orders. */
 async function profiled(count: number): Promise<OrdersMeasured["shares"]> {
   const folder = mkdtempSync(join(tmpdir(), "orders-"));
-  using _ = { [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
+  using cleanup = new DisposableStack();
+  cleanup.defer(() => rmSync(folder, { recursive: true, force: true }));
   const options = { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${folder}` };
   let placingMs = 0;
   let pids: readonly [number, number] = [0, 0];

@@ -8,9 +8,9 @@ test("the orders in docs/performance.md are those of the last result; `pnpm benc
 test("every figure of them was measured", () => {
   const { levels, shares } = lastOrders();
   const figures = levels.flatMap(({ answeredMs, paidMs, ...rest }) => [
-    ...Object.values(answeredMs),
-    ...Object.values(paidMs),
-    ...Object.values(rest),
+    ...Object.values<number>({ ...answeredMs }),
+    ...Object.values<number>({ ...paidMs }),
+    ...Object.values<number>(rest),
   ]);
   expect(figures.filter((figure) => !(figure > 0))).toEqual([]);
   for (const of of Object.values(shares)) {
