@@ -7,10 +7,14 @@ const ran = [
   ["(garbage collector)", "", 10],
   ["writev", "", 20],
   ["request", "node:internal/http2/core", 5],
-  ["verify", "file:///work/packages/auth/dist/attempt.js", 25],
-  ["judge", "file:///work/packages/auth/dist/bearer/server.js", 5],
-  ["start", "file:///work/node_modules/.pnpm/@grpc+grpc-js@1/node_modules/@grpc/grpc-js/build/src/server.js", 30],
-  ["ping", "file:///work/test/bench/servers/ping-definition.ts", 5],
+  ["verify", "file:///srv/checkout/packages/auth/dist/attempt.js", 25],
+  ["judge", "file:///srv/checkout/packages/auth/dist/bearer/server.js", 5],
+  [
+    "start",
+    "file:///srv/checkout/node_modules/.pnpm/@grpc+grpc-js@1/node_modules/@grpc/grpc-js/build/src/server.js",
+    30,
+  ],
+  ["ping", "file:///srv/checkout/test/bench/servers/ping-definition.ts", 5],
 ] as const;
 
 const profile: Profile = {

@@ -47,6 +47,14 @@ export const databaseMutants: readonly Mutant[] = [
     tests: groupedTests,
   },
   {
+    id: "group-of-another-transaction",
+    opens: "what was rolled back is told to be done, together with what came after it",
+    file: grouped,
+    search: "    this.#loseGroup(new Error(",
+    replace: "    void (new Error(",
+    tests: groupedTests,
+  },
+  {
     id: "group-lost-unsaid",
     opens: "a disk that is full takes back what others were told is done",
     file: grouped,

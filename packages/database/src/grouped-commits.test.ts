@@ -14,7 +14,7 @@ let folder: string;
 let sqlite: Sqlite.Database;
 let other: Sqlite.Database;
 let db: Kysely<Schema>;
-/** What was run, but for what is between `begin` and `commit`. */
+/** What was run to begin and end transactions. */
 let marks: string[];
 
 beforeEach(() => {
@@ -22,7 +22,8 @@ beforeEach(() => {
   const file = join(folder, "test.db");
   marks = [];
   sqlite = new Sqlite(file, {
-    verbose: (text) => void (/^(?:begin|commit|rollback)$/u.test(String(text)) && marks.push(String(text))),
+    verbose: (text) =>
+      void (/^(?:begin|commit|rollback|release one_of_group)$/u.test(String(text)) && marks.push(String(text))),
   });
   sqlite.pragma("journal_mode = WAL");
   sqlite.exec("create table seats (seat integer primary key)");
@@ -67,7 +68,7 @@ const outcomes = (all: readonly Promise<unknown>[]) =>
 test("transactions of one turn wait for the disk once, and each is acknowledged when it is committed", async () => {
   const seenThen = Array.from({ length: 50 }, (_, seat) => take(seat).then(() => committed().length));
   expect(await Promise.all(seenThen)).toEqual(Array.from({ length: 50 }, () => 50));
-  expect(marks).toEqual(["begin", "commit"]);
+  expect(marks.filter((mark) => !mark.startsWith("release"))).toEqual(["begin", "commit"]);
 });
 
 test("a crowd is committed a hundred at a time", async () => {
@@ -138,6 +139,14 @@ test("when SQLite rolls back by itself, those that wait for the commit have fail
   const second = take(2, (trx) => sql`insert or rollback into seats values (1)`.execute(trx));
   expect(await outcomes([first, second, take(3)])).toEqual(["rejected", "rejected", "fulfilled"]);
   expect(committed()).toEqual([3]);
+});
+
+test("those whose transaction SQLite has rolled back unheard are not acknowledged with the next ones", async () => {
+  const first = take(1);
+  while (!marks.includes("release one_of_group")) await Promise.resolve();
+  sqlite.exec("rollback");
+  expect(await outcomes([first, take(2)])).toEqual(["rejected", "fulfilled"]);
+  expect(committed()).toEqual([2]);
 });
 
 test("a transaction that goes on after SQLite has rolled it back writes nothing", async () => {

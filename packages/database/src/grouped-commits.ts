@@ -55,6 +55,8 @@ export class GroupedCommits extends SqliteDriver {
 
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
     const turn = connection as Turn;
+    // A group is in the transaction that is open: in another one it would be acknowledged and not be there.
+    this.#loseGroup(new Error("The transaction was rolled back."));
     if (!this.#sqlite.inTransaction) this.#run("begin");
     this.#run("savepoint one_of_group");
     turn.inTransaction = true;

@@ -1,8 +1,11 @@
 import { spawnSync } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import * as grpc from "@grpc/grpc-js";
 import type { DecisionEvent } from "@zero-trust/auth";
 import type { Printable } from "@zero-trust/auth/server";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { createLog, decisionLog, grpcLogger, installGrpcLogger, type Log, recordLog } from "./log.ts";
 
 function capture(): { readonly log: Log; readonly lines: string[] } {
@@ -97,7 +100,7 @@ test.each(["warn", "error", "silent"])("writes records at level %s too, and noth
 
 test("writes decisions at any level, with all that they say and a time of the log's own", () => {
   const lines: string[] = [];
-  const log = createLog({ name: "order", level: "silent", destination: { write: (line) => lines.push(line) } });
+  const log = createLog({ name: "örder", level: "silent", destination: { write: (line) => lines.push(line) } });
   const event: DecisionEvent = {
     time: new Date(0),
     method: "/order.v1.OrderService/GetOrder" as Printable,
@@ -112,7 +115,31 @@ test("writes decisions at any level, with all that they say and a time of the lo
   recordLog(log, "token").info(said, "decision");
   const [decision = "", record = ""] = lines.map((line) => line.replace(/"time":"20[\d-]+T[\d:.]+Z"/u, ""));
   expect(decision).toBe(record.replace('"log":"token"', '"log":"decision"'));
-  expect(JSON.parse(lines[0] ?? "")).toMatchObject({ ...said, level: "info", name: "order", log: "decision" });
+  expect(decision).toMatch(/^[\x20-\x7e]+\n$/u);
+  expect(JSON.parse(lines[0] ?? "")).toMatchObject({ ...said, level: "info", name: "örder", log: "decision" });
+});
+
+test("writes no decisions to a log whose lines are somebody else's", () => {
+  expect(() => decisionLog(capture().log.child({}))).toThrow("a log of createLog()");
+});
+
+test("has written to standard output all that was said when the event loop goes on", () => {
+  const folder = mkdtempSync(join(tmpdir(), "log-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "stdout");
+  const script = `
+    import { readFileSync } from "node:fs";
+    import { createLog } from "${new URL("./log.ts", import.meta.url).href}";
+    const log = createLog({ name: "order" });
+    setImmediate(() => {
+      for (const text of ["one", "two"]) log.info(text);
+      queueMicrotask(() => process.stderr.write(readFileSync(${JSON.stringify(file)})));
+    });`;
+  const stdout = openSync(file, "w");
+  const args = ["--conditions=source", "--input-type=module", "-e", script];
+  const { stderr } = spawnSync(process.execPath, args, { encoding: "utf8", stdio: ["ignore", stdout, "pipe"] });
+  closeSync(stdout);
+  expect(stderr.match(/"msg":"\w+"/gu)).toEqual(['"msg":"one"', '"msg":"two"']);
 });
 
 test("writes to standard output what was said last before the process ends, and in order", () => {

@@ -136,8 +136,8 @@ const MAX_WAITING = 16 * 1024;
 let output: LogDestination | undefined;
 
 /**
- * Standard output, written once for all that is said of what has just come in, before anything else is done, an answer for instance; and at
- * the end of the process: the last line before an exit is the one that is needed.
+ * Standard output, written once for all that is said of what has just come in, before the event loop goes on; and at the end of the
+ * process: the last line before an exit is the one that is needed.
  */
 function standardOutput(): LogDestination {
   if (output !== undefined) return output;

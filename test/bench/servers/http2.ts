@@ -6,22 +6,16 @@ import type { AddressInfo } from "node:net";
 import type { PeerCertificate, TLSSocket } from "node:tls";
 import { create } from "@bufbuild/protobuf";
 import { Metadata, type MethodDefinition, type ServerInterceptingCallInterface, status } from "@grpc/grpc-js";
-import { protect, wireBytes } from "@zero-trust/auth/server";
-import { createLog, decisionLog } from "@zero-trust/server";
+import { wireBytes } from "@zero-trust/auth/server";
 import { type PingRequest, type PingResponse, PingResponseSchema } from "@zero-trust/testkit";
 import { given, listensOn } from "./given.ts";
+import { guardOf } from "./guard.ts";
 import { pingDefinition } from "./ping-definition.ts";
-import { verifiers } from "./verifiers.ts";
 
 type Listener = Parameters<ServerInterceptingCallInterface["start"]>[0];
 
 const options = await given();
-const { protect: protection, policy, ready } = verifiers(options);
-const guard = protect({
-  ...protection,
-  policies: [policy],
-  onDecision: decisionLog(createLog({ name: "ping" })),
-});
+const { guard, ready } = guardOf(options);
 const { ping } = wireBytes(pingDefinition as { readonly ping: MethodDefinition<PingRequest, PingResponse> });
 /** Read once a connection: to do it for each call would take longer than the call. */
 const certificates = new WeakMap<Http2Session, Buffer>();

@@ -26,6 +26,15 @@ describe("bearer", () => {
     const attempt = { path: "/a.B/C", message: async () => new Uint8Array() };
     await expect(presenter.present(attempt)).rejects.toThrow("The source of tokens gave something that is none.");
   });
+  test("looks at each token, also after a good one", async () => {
+    const given = ["a.b.c", "a.b.c", "a b"];
+    const presenter = bearer({ tokens: { token: async () => given.shift() ?? "" } });
+    const attempt = { path: "/a.B/C", message: async () => new Uint8Array() };
+    for (let time = 0; time < 2; time += 1) {
+      expect(await presenter.present(attempt)).toEqual({ authorization: "Bearer a.b.c" });
+    }
+    await expect(presenter.present(attempt)).rejects.toThrow("The source of tokens gave something that is none.");
+  });
   test("has nothing else to present where its source has no more to say", () => {
     const presenter = bearer({ tokens: { token: async () => "a.b.c" } });
     const presented = { authorization: "Bearer a.b.c" };
