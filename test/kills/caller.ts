@@ -160,7 +160,7 @@ export class Caller {
   /** What nobody may have acknowledged: our token, shown with another workload's certificate. */
   async #steal(): Promise<void> {
     const { stack, client, history } = this.#options;
-    const stolen = await this.#visit.tokens.token().catch(() => undefined);
+    const stolen = await Promise.resolve(this.#visit.tokens.token()).catch(() => undefined);
     if (stolen === undefined) return;
     const thief = client === "storefront" ? "partner" : "storefront";
     using visit = openVisit({ stack, client: thief, tokens: fixedToken(stolen) });

@@ -92,8 +92,8 @@ export const callMutants: readonly Mutant[] = [
     id: "verifier-fails-open",
     opens: "a verifier that throws or hangs lets its caller in",
     file: `${src}/presented-credentials.ts`,
-    search: "finding: unavailable(causeOf(error)) }),",
-    replace: `finding: { verdict: "verified", client: "by-key", scopes: new Set(["read:test"]) } }),`,
+    search: "finding: unavailable(causeOf(error)) } }),",
+    replace: `finding: { verdict: "verified", client: "by-key", scopes: new Set(["read:test"]) } } }),`,
     tests: failClosed,
   },
   {
@@ -166,17 +166,28 @@ export const callMutants: readonly Mutant[] = [
     id: "identity-not-tied-to-its-call",
     opens: "a handler that asks who calls gets the caller before",
     file: `${src}/identity.ts`,
-    search: "const identities = new WeakMap<Metadata, Identity>();",
-    replace:
-      'const last = new Map<string, Identity>();\nconst identities = {\n  get: (_: Metadata) => last.get(""),\n  set: (_: Metadata, identity: Identity) => last.set("", identity),\n};',
+    search: "  if (!Identified.change(metadata, identity)) new Identified(metadata, identity);",
+    replace: "  last ??= new Identified(metadata, identity);\n  Identified.change(last, identity);",
+    also: [
+      {
+        file: `${src}/identity.ts`,
+        search: "const identity = Identified.of(metadata);",
+        replace: "const identity = last === undefined ? undefined : Identified.of(last);\n  void metadata;",
+      },
+      {
+        file: `${src}/identity.ts`,
+        search: "/** Remembers the identity of the call that this metadata belongs to. */",
+        replace: "let last: Identified | undefined;",
+      },
+    ],
     tests: [`${src}/identity.test.ts`],
   },
   {
     id: "handler-before-signature",
     opens: "a handler sees a message before its signature was checked",
     file: attempt,
-    search: `if (this.#gate.standing === "in") {\n      handOn();`,
-    replace: `if (this.#gate.standing !== "out") {\n      handOn();`,
+    search: `if (this.#gate.standing === "in") {\n      this.call.handOnMessage(message);`,
+    replace: `if (this.#gate.standing !== "out") {\n      this.call.handOnMessage(message);`,
     tests: [`${test}/hmac.test.ts`, ...protectTests],
   },
   {
@@ -235,6 +246,22 @@ export const callMutants: readonly Mutant[] = [
     replace: "return session.socket.bytesRead;",
     tests: ["packages/server/src/grpc-js-internals.test.ts"],
     named: "says goodbye and does not hang up",
+  },
+  {
+    id: "place-taken-away",
+    opens: "a call whose neighbour ended twice runs on when its key was revoked",
+    file: `${src}/open-calls.ts`,
+    search: "    if (this.#places[place] !== call) return;",
+    replace: "    void call;",
+    tests: [`${src}/open-calls.test.ts`],
+  },
+  {
+    id: "heard-after-its-end",
+    opens: "a handler goes on with messages of a call that was ended",
+    file: `${src}/endable-call.ts`,
+    search: "  handOnMessage(message: unknown): void {\n    if (this.#isCancelled) return;",
+    replace: "  handOnMessage(message: unknown): void {",
+    tests: [`${src}/endable-call.test.ts`],
   },
 ];
 

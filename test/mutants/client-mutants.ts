@@ -42,8 +42,8 @@ export const clientMutants: readonly Mutant[] = [
     id: "sent-without-credentials",
     opens: "a call whose credential could not be had is sent without",
     file: `${src}/call-credentials.ts`,
-    search: "callback(Object.assign(new Error(message, { cause: error }), { code: status.UNAVAILABLE }));",
-    replace: "void message;\n        callback(null, new Metadata());",
+    search: "if (answer instanceof Error) callback(answer);",
+    replace: "if (answer instanceof Error) callback(null, new Metadata());",
     tests: [`${test}/connect.test.ts`],
   },
   {
@@ -106,8 +106,8 @@ export const clientMutants: readonly Mutant[] = [
     id: "refusal-passed-on",
     opens: "a handler that passes on another server's refusal runs twice",
     file: `${src}/endable-call.ts`,
-    search: "super.sendStatus(withoutRefusal(status));",
-    replace: "super.sendStatus(status);",
+    search: "this.#wire.sendStatus(withoutRefusal(status));",
+    replace: "this.#wire.sendStatus(status);",
     tests: [`${src}/endable-call.test.ts`],
   },
   {

@@ -19,7 +19,7 @@ export const telemetryMutants: readonly Mutant[] = [
     id: "decision-label-from-caller",
     opens: "a method that is not registered is a label of its own among the decisions",
     file: "packages/auth/src/call-record.ts",
-    search: 'method: isRegistered ? path : "unregistered",',
+    search: 'method: policy === undefined ? "unregistered" : path,',
     replace: "method: path,",
     tests: metrics,
     named: "nothing that a caller makes up",

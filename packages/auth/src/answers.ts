@@ -2,14 +2,19 @@ import { clientId } from "./client-id.ts";
 import type { Finding, Grant } from "./decision.ts";
 import { Reason } from "./gen/zerotrust/auth/v1/policy_pb.ts";
 import { maxWaitMs } from "./limits/limit-store.ts";
-import type { PendingSignature, Recheck, Verification } from "./verifier.ts";
+import type { PendingSignature, Recheck } from "./verifier.ts";
 import { isThenable } from "./with-answer.ts";
 
 // What verifiers and grants answer is read here and nowhere else. It is parsed, not trusted: types hold at compile time, and a
 // store that answers nonsense must refuse the call and never let it in.
 
 /** A verification that may have to wait for the call's message. */
-export type OpenVerification = Verification & { readonly signature?: PendingSignature };
+export interface OpenVerification {
+  readonly finding: Finding;
+  readonly id?: string | undefined;
+  readonly recheck?: Recheck | undefined;
+  readonly signature?: PendingSignature;
+}
 
 /** "Could not check", in place of what was thrown or answered. */
 export function unavailable(cause: string): Finding {
@@ -83,13 +88,12 @@ export function verificationIn(answer: unknown): OpenVerification {
   if (recheck !== undefined && typeof recheck !== "function") {
     return { finding: unavailable("a verifier gave a recheck that is no function") };
   }
-  const rest = {
-    ...(id === undefined ? {} : { id }),
-    ...(recheck === undefined ? {} : { recheck: recheck as Recheck }),
-  };
-  if (finding.verdict !== "pending") return { finding, ...rest };
-  if (!isSignature(signature)) return { finding: unavailable("a verifier gave no signature to check"), ...rest };
-  return { finding, signature, ...rest };
+  const again = recheck as Recheck | undefined;
+  if (finding.verdict !== "pending") return { finding, id, recheck: again };
+  if (!isSignature(signature)) {
+    return { finding: unavailable("a verifier gave no signature to check"), id, recheck: again };
+  }
+  return { finding, id, recheck: again, signature };
 }
 
 /**

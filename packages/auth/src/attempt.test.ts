@@ -54,7 +54,7 @@ function begin(credential: Credential, verifier: unknown, changes: Partial<Guard
   };
   const rules = [{ credentials: [credential], scopes: ["read:test"] }];
   const policy = { path: "/a.A/A", requestStream: false, hasSideEffects: true, rules };
-  const { call } = new Attempt(guard, { path: policy.path, policy, decode: undefined }, wire);
+  const { call } = new Attempt(guard, { path: policy.path, policy, named: new Set([credential]) }, wire);
   const handler = {
     onReceiveMetadata: () => void heard.push("metadata"),
     onReceiveMessage: () => void heard.push("message"),

@@ -1,18 +1,18 @@
-import { type Metadata, type ServerInterceptingCallInterface, type ServerListener, status } from "@grpc/grpc-js";
+import type { Metadata, ServerInterceptingCallInterface } from "@grpc/grpc-js";
 import { type CallPeer, type Peer, peerOfCall } from "@zero-trust/mtls";
 import { causeOf, claimIn, findingIn, grantIn, unavailable } from "./answers.ts";
 import { CallBudget } from "./call-budget.ts";
 import { CallRecord } from "./call-record.ts";
 import { readClock } from "./clock.ts";
 import { decide, type Finding, limited, type Refused, rulesFor } from "./decision.ts";
-import { EndableCall } from "./endable-call.ts";
+import { EndableCall, type Judge } from "./endable-call.ts";
 import { Gate, type Guard } from "./gate.ts";
 import { Credential, Reason } from "./gen/zerotrust/auth/v1/policy_pb.ts";
 import { setIdentity } from "./identity.ts";
 import type { Against } from "./limits/limiter.ts";
 import type { MethodPolicy, Rule } from "./policy.ts";
 import { type Presented, presentedOf, verifyPresented } from "./presented-credentials.ts";
-import type { PendingSignature, Recheck } from "./verifier.ts";
+import type { PendingSignature } from "./verifier.ts";
 import { type Answer, orElse, withAnswer } from "./with-answer.ts";
 
 /** The method that is called. */
@@ -21,8 +21,8 @@ export interface CalledMethod {
   readonly path: string;
   /** Undefined for a method that is not registered, or was forgotten. */
   readonly policy: MethodPolicy | undefined;
-  /** Decodes a message, where that was put off until the call is let in. */
-  readonly decode: ((bytes: Buffer) => unknown) | undefined;
+  /** The credentials that its rules name. */
+  readonly named: ReadonlySet<Credential>;
 }
 
 /** The share of the time that is kept for the decision log, so that a verifier which hangs does not use up all of it. */
@@ -31,8 +31,13 @@ const logShare = 0.2;
 /** Who sends the signed message later than this was checked too long ago, in milliseconds; revocation takes no longer either. */
 const maxMessageWaitMs = 30_000;
 
+/** The credentials that rules name. */
+export function credentialsOf(rules: readonly Rule[]): ReadonlySet<Credential> {
+  return new Set(rules.flatMap((rule) => rule.credentials));
+}
+
 /** One call on its way in, and until its end. */
-export class Attempt {
+export class Attempt implements Judge {
   /** What the handler gets to see of the call. */
   readonly call: EndableCall;
   readonly #guard: Guard;
@@ -43,45 +48,71 @@ export class Attempt {
   readonly #budget: CallBudget;
   readonly #gate: Gate;
   readonly #findings = new Map<Credential, Finding>();
-  readonly #rechecks = new Map<Credential, Recheck>();
   #rules: readonly Rule[] = [];
   #peer: CallPeer | undefined;
   #metadata: Metadata | undefined;
+  #presented: readonly Presented[] = [];
   #signature: PendingSignature | undefined;
   /** On a clock that nobody sets. */
   readonly #judgedAtMs = performance.now();
-  readonly #wait: CallBudget["wait"] = (ask) => this.#budget.wait(ask, this.#guard.timeoutMs * logShare);
+  readonly #wait: CallBudget["wait"] = (answer) => this.#budget.wait(answer, this.#guard.timeoutMs * logShare);
 
-  constructor(guard: Guard, method: CalledMethod, wire: ServerInterceptingCallInterface) {
+  /** @param decode - decodes a message, where that was put off until the call is let in */
+  constructor(
+    guard: Guard,
+    method: CalledMethod,
+    wire: ServerInterceptingCallInterface,
+    decode?: (bytes: Buffer) => unknown,
+  ) {
     this.#guard = guard;
     this.#method = method;
     this.#wire = wire;
     this.#now = guard.options.now ?? Date.now;
-    const recorded = { path: method.path, isRegistered: method.policy !== undefined };
-    this.#record = new CallRecord(guard.options, recorded, guard.isShadow);
+    this.#record = new CallRecord(guard.options, method, guard.isShadow);
     this.#budget = new CallBudget(guard.timeoutMs);
-    this.#gate = new Gate(guard, wire, this.#record);
-    const listener: ServerListener = {
-      onReceiveMetadata: (metadata, next) => this.#failClosed(() => this.#judgeMetadata(metadata, next)),
-      onReceiveMessage: (message, next) => this.#failClosed(() => this.#judgeMessage(message, next)),
-      onReceiveHalfClose: (next) => this.#judgeHalfClose(next),
-      onCancel: () => this.#gate.closed(),
-    };
-    this.call = new EndableCall(wire, listener);
+    this.call = new EndableCall(wire, this, decode);
+    this.#gate = new Gate(guard, this.call, this.#record);
+  }
+
+  onMetadata(metadata: Metadata): void {
+    this.#failClosed(() => this.#judgeMetadata(metadata));
+  }
+
+  onMessage(message: unknown): void {
+    this.#failClosed(() => this.#judgeMessage(message));
+  }
+
+  /** A signed call without a message is a call without a signature; one that is being cancelled looks like it at first. */
+  onHalfClose(): void {
+    if (this.#gate.standing === "out") return;
+    if (this.#gate.standing !== "waits for its message") {
+      this.#gate.halfClose();
+      return;
+    }
+    setImmediate(() => {
+      if (this.#gate.standing !== "waits for its message") return;
+      this.#gate.holdHalfClose();
+      try {
+        this.#gate.refuse(Reason.CREDENTIAL_INVALID, "the signed message is missing");
+      } catch (error) {
+        this.#gate.failed(error);
+      }
+    });
+  }
+
+  onEnd(): void {
+    this.#gate.closed();
   }
 
   /** Steps 1 to 5, as far as the metadata tells; a signature stays open until its message is there. */
-  #judgeMetadata(metadata: Metadata, next: (metadata: Metadata) => void): Answer<void> {
+  #judgeMetadata(metadata: Metadata): Answer<void> {
     this.#metadata = metadata;
-    this.#gate.hold(() => next(metadata));
+    this.#gate.holdMetadata(metadata);
     const nowMs = readClock(this.#now);
     const peer = this.#identifyPeer(nowMs);
     if (peer === undefined) return;
     const { limiter } = this.#guard;
-    return this.#unlessLimited(
-      () => limiter.takeOfPeer(peer.spiffeId),
-      () => this.#judgePeer(peer, metadata, nowMs),
-    );
+    return this.#unlessLimited(limiter.takeOfPeer(peer.spiffeId), () => this.#judgePeer(peer, metadata, nowMs));
   }
 
   #judgePeer(peer: Peer, metadata: Metadata, nowMs: number): Answer<void> {
@@ -99,7 +130,7 @@ export class Attempt {
       this.#gate.refuse(Reason.PEER_NOT_GRANTED, "the peer's grants meet no rule of the method");
       return;
     }
-    const named = new Set(this.#rules.flatMap((rule) => rule.credentials));
+    const named = this.#rules === policy.rules ? this.#method.named : credentialsOf(this.#rules);
     if (grant !== undefined && named.has(Credential.MTLS)) {
       this.#find(Credential.MTLS, { verdict: "verified", ...grant });
     }
@@ -107,28 +138,26 @@ export class Attempt {
     const presented = presentedOf(options.credentials, metadata, call);
     if (presented.length === 0) return this.#conclude();
     // Before any is looked at, so that the answer is the same for a good one and a wrong one.
-    return this.#unlessLimited(
-      () => limiter.takeOfFailures(peer.spiffeId, 0),
-      () =>
-        withAnswer(verifyPresented(presented, metadata, call, this.#wait), (verified) => {
-          for (const each of verified) this.#hear(each);
-          return this.#conclude();
-        }),
+    return this.#unlessLimited(limiter.takeOfFailures(peer.spiffeId, 0), () =>
+      withAnswer(verifyPresented(presented, metadata, call, this.#wait), (verified) => {
+        this.#presented = verified;
+        for (const each of verified) this.#hear(each);
+        return this.#conclude();
+      }),
     );
   }
 
   /** Step 6: signature, rules once more with what it proved, nonce; then the message may be decoded. */
-  #judgeMessage(message: unknown, next: (message: unknown) => void): Answer<void> {
-    const handOn = () => this.#decode(message, next);
+  #judgeMessage(message: unknown): Answer<void> {
     if (this.#gate.standing === "in") {
-      handOn();
+      this.call.handOnMessage(message);
       return;
     }
     const signature = this.#signature;
     // Refused, or a second message while the first is looked at: nobody gets to see it.
     if (this.#gate.standing !== "waits for its message" || signature === undefined) return;
     this.#signature = undefined;
-    this.#gate.hold(handOn);
+    this.#gate.holdMessage(message);
     if (!(message instanceof Uint8Array)) {
       throw new Error("the message is decoded already: register the service with wireBytes()");
     }
@@ -148,11 +177,7 @@ export class Attempt {
   #spend(signature: PendingSignature, nowMs: number): Answer<void> {
     if (!this.#isJudged) return;
     const spent = orElse<Finding | undefined>(
-      () =>
-        withAnswer<unknown, Finding | undefined>(
-          this.#wait(() => signature.claim(nowMs)),
-          claimIn,
-        ),
+      () => withAnswer<unknown, Finding | undefined>(this.#wait(signature.claim(nowMs)), claimIn),
       (error) => unavailable(causeOf(error)),
     );
     return withAnswer(spent, (finding) => {
@@ -166,24 +191,6 @@ export class Attempt {
     void orElse(judge, (error) => this.#gate.failed(error));
   }
 
-  /** A signed call without a message is a call without a signature; one that is being cancelled looks like it at first. */
-  #judgeHalfClose(next: () => void): void {
-    if (this.#gate.standing === "out") return;
-    if (this.#gate.standing !== "waits for its message") {
-      next();
-      return;
-    }
-    setImmediate(() => {
-      if (this.#gate.standing !== "waits for its message") return;
-      this.#gate.hold(next);
-      try {
-        this.#gate.refuse(Reason.CREDENTIAL_INVALID, "the signed message is missing");
-      } catch (error) {
-        this.#gate.failed(error);
-      }
-    });
-  }
-
   #identifyPeer(nowMs: number): CallRecord["peer"] {
     try {
       this.#peer = peerOfCall(this.#wire);
@@ -194,10 +201,9 @@ export class Attempt {
     return this.#record.peer;
   }
 
-  #hear({ credential, finding, id, recheck, signature }: Presented): void {
+  #hear({ credential, verification: { finding, id, signature } }: Presented): void {
     this.#find(credential, finding);
     if (id !== undefined) this.#record.addId(id);
-    if (recheck !== undefined) this.#rechecks.set(credential, recheck);
     this.#signature = signature ?? this.#signature;
   }
 
@@ -225,7 +231,7 @@ export class Attempt {
     const spiffeId = this.#record.peer?.spiffeId;
     const refuse = () => this.#gate.refuse(reason, cause, retryAfterMs);
     if (reason === Reason.CREDENTIAL_INVALID && spiffeId !== undefined) {
-      return this.#unlessLimited(() => this.#guard.limiter.takeOfFailures(spiffeId), refuse, cause);
+      return this.#unlessLimited(this.#guard.limiter.takeOfFailures(spiffeId), refuse, cause);
     }
     refuse();
   }
@@ -233,12 +239,12 @@ export class Attempt {
   #unlessClientLimited(client: string, cost: 0 | 1, goOn: () => Answer<void>): Answer<void> {
     if (this.#method.policy?.isProbe === true) return goOn();
     this.#record.client = client;
-    return this.#unlessLimited(() => this.#guard.limiter.takeOfClient(client, cost), goOn);
+    return this.#unlessLimited(this.#guard.limiter.takeOfClient(client, cost), goOn);
   }
 
   /** Refuses the call if its caller has had what it may; throws, or rejects, where that cannot be asked. */
-  #unlessLimited(ask: () => Against | PromiseLike<Against>, goOn: () => Answer<void>, besides?: string): Answer<void> {
-    return withAnswer(this.#wait(ask), (against) => {
+  #unlessLimited(asked: Against | PromiseLike<Against>, goOn: () => Answer<void>, besides?: string): Answer<void> {
+    return withAnswer(this.#wait(asked), (against) => {
       if (against === undefined) return goOn();
       const { reason, cause, retryAfterMs } = limited(against);
       this.#gate.refuse(reason, besides === undefined ? cause : `${cause}; ${besides}`, retryAfterMs);
@@ -250,11 +256,7 @@ export class Attempt {
     this.#record.client = client;
     const recorded = { outcome: "allowed", rule } as const;
     const failure = orElse<string | undefined>(
-      () =>
-        withAnswer(
-          this.#budget.wait(() => this.#record.write(recorded)),
-          () => undefined,
-        ),
+      () => withAnswer(this.#budget.wait(this.#record.write(recorded)), () => undefined),
       (error) => (this.#needsLog() ? causeOf(error) : undefined),
     );
     return withAnswer(failure, (cause) => {
@@ -272,13 +274,13 @@ export class Attempt {
     const { options, hiddenKeys, isShadow } = this.#guard;
     if (!isShadow) for (const key of hiddenKeys) metadata.remove(key);
     setIdentity(metadata, { client, spiffeId: peer.spiffeId, scopes: [...rule.scopes] });
-    this.#gate.letIn(this.call, {
+    this.#gate.letIn({
       peerNow,
       trustDomain: options.trustDomain,
       peer,
       client,
       rule,
-      rechecks: this.#rechecks,
+      presented: this.#presented,
       judgedAtMs: this.#judgedAtMs,
     });
   }
@@ -292,21 +294,5 @@ export class Attempt {
     const { options, isShadow } = this.#guard;
     if (isShadow) return false;
     return options.decisionLog !== "required-for-side-effects" || this.#method.policy?.hasSideEffects !== false;
-  }
-
-  #decode(message: unknown, next: (message: unknown) => void): void {
-    const { decode } = this.#method;
-    if (decode === undefined) {
-      next(message);
-      return;
-    }
-    let decoded: unknown;
-    try {
-      decoded = decode(message as Buffer);
-    } catch {
-      this.#wire.sendStatus({ code: status.INTERNAL, details: "" }); // not of the method's type, and no word of ours
-      return;
-    }
-    next(decoded);
   }
 }

@@ -14,6 +14,8 @@ export interface OutgoingCall {
   readonly path: string;
   readonly deadline: Deadline;
   readonly presenters: readonly Presenter[];
+  /** The metadata keys that they set. */
+  readonly keys: readonly string[];
   /** Opens it on the channel that is current. */
   readonly open: () => MutualTlsCall;
 }
@@ -22,10 +24,10 @@ export interface OutgoingCall {
 interface Said {
   readonly metadata: Metadata;
   readonly listener: Listener;
-  readonly message: Buffer | undefined;
-  readonly context: MessageContext;
-  readonly reading: boolean;
-  readonly halfClosed: boolean;
+  message: Buffer | undefined;
+  context: MessageContext;
+  reading: boolean;
+  halfClosed: boolean;
 }
 
 /** A call of the channel below, and what was presented in its last attempt. */
@@ -43,23 +45,21 @@ const mendable: ReadonlySet<string | undefined> = new Set(["CREDENTIAL_INVALID",
  */
 export class AuthenticatedCall implements Call {
   readonly #outgoing: OutgoingCall;
-  readonly #keys: readonly string[];
   #sent: Sent;
   /** Gone as soon as the call may not be sent again. */
   #said: Said | undefined;
-  /** The message for those who sign it; gone with the first answer, when grpc-js makes no other attempt. */
-  #signed: PromiseWithResolvers<Uint8Array> | undefined = Promise.withResolvers();
-  #hasMessage = false;
+  /** The message for those who sign it, or why they get none; and those who wait for it. */
+  #toSign: Uint8Array | Error | undefined;
+  #waiting: PromiseWithResolvers<Uint8Array> | undefined;
+  #isAnswered = false;
 
   constructor(outgoing: OutgoingCall) {
     this.#outgoing = outgoing;
-    this.#keys = outgoing.presenters.flatMap((presenter) => presenter.metadataKeys);
-    this.#signed?.promise.catch(() => undefined); // nobody may be waiting for it
     this.#sent = this.#open();
   }
 
   start(metadata: Metadata, listener: Listener): void {
-    const key = this.#keys.find((its) => metadata.get(its).length > 0);
+    const key = this.#outgoing.keys.find((its) => metadata.get(its).length > 0);
     if (key !== undefined) {
       this.#neverBegin();
       throw new TypeError(`${key} is set by the credentials of this channel.`);
@@ -70,22 +70,27 @@ export class AuthenticatedCall implements Call {
   }
 
   sendMessageWithContext(context: MessageContext, message: Buffer): void {
-    this.#hasMessage = true;
-    this.#signed?.resolve(message);
+    this.#sign(message);
     const once = calledOnce(context);
-    // A stream of requests is not kept: what has gone by cannot be sent again.
-    this.#said = this.#said?.message === undefined ? this.#saying({ message, context: once }) : undefined;
+    const said = this.#said;
+    if (said !== undefined && said.message === undefined) {
+      said.message = message;
+      said.context = once;
+    } else {
+      // A stream of requests is not kept: what has gone by cannot be sent again.
+      this.#said = undefined;
+    }
     this.#sent.call.sendMessageWithContext(once, message);
   }
 
   startRead(): void {
-    this.#said = this.#saying({ reading: true });
+    if (this.#said !== undefined) this.#said.reading = true;
     this.#sent.call.startRead();
   }
 
   halfClose(): void {
     this.#neverSigned("A signature needs a message, and the call ended without one.");
-    this.#said = this.#saying({ halfClosed: true });
+    if (this.#said !== undefined) this.#said.halfClosed = true;
     this.#sent.call.halfClose();
   }
 
@@ -117,9 +122,13 @@ export class AuthenticatedCall implements Call {
     const call = open();
     const { certificateThumbprint } = call;
     const sent: Sent = { call, presented: new Map() };
-    const message = async () => {
-      if (this.#signed === undefined) throw new Error("The call has been answered: there is nothing to sign.");
-      return this.#signed.promise;
+    const message = () => {
+      // Grpc-js makes no other attempt once there is an answer.
+      if (this.#isAnswered) throw new Error("The call has been answered: there is nothing to sign.");
+      if (this.#toSign instanceof Error) throw this.#toSign;
+      if (this.#toSign !== undefined) return this.#toSign;
+      this.#waiting ??= Promise.withResolvers();
+      return this.#waiting.promise;
     };
     call.setCredentials(
       presenting(presenters, { path, message, certificateThumbprint }, (presented) => {
@@ -130,8 +139,17 @@ export class AuthenticatedCall implements Call {
   }
 
   /** An error takes longer to make than a signature, so that none is made where nobody would get it. */
+  /** The first message, and no other one. */
+  #sign(message: Uint8Array): void {
+    if (this.#toSign !== undefined) return;
+    this.#toSign = message;
+    this.#waiting?.resolve(message);
+  }
+
   #neverSigned(why: string): void {
-    if (!this.#hasMessage) this.#signed?.reject(new Error(why));
+    if (this.#toSign !== undefined) return;
+    this.#toSign = new Error(why);
+    this.#waiting?.reject(this.#toSign);
   }
 
   /** Whoever counts the calls of a channel would keep one that was opened and never began: this one ends before it begins. */
@@ -140,10 +158,6 @@ export class AuthenticatedCall implements Call {
     const unheard = () => undefined;
     call.cancelWithStatus(status.CANCELLED, "The call was never begun.");
     call.start(new Metadata(), { onReceiveMetadata: unheard, onReceiveMessage: unheard, onReceiveStatus: unheard });
-  }
-
-  #saying(more: Partial<Said>): Said | undefined {
-    return this.#said && { ...this.#said, ...more };
   }
 
   #hearing(listener: Listener): Listener {
@@ -166,7 +180,8 @@ export class AuthenticatedCall implements Call {
 
   #answered(): void {
     this.#said = undefined;
-    this.#signed = undefined;
+    this.#toSign = undefined;
+    this.#isAnswered = true;
   }
 
   /** Tells the presenters, also where this call cannot be helped: the next one can. */

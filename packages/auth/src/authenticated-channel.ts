@@ -1,32 +1,32 @@
 import type { ChannelInterface } from "@grpc/grpc-js";
 import type { MutualTlsChannels } from "@zero-trust/mtls";
-import { AuthenticatedCall, type Call } from "./authenticated-call.ts";
+import { AuthenticatedCall, type Call, type OutgoingCall } from "./authenticated-call.ts";
 import type { Presenter } from "./presenter.ts";
 
 /** A channel that outlives the connections below it: each call goes to whichever of them is current. */
 export class AuthenticatedChannel implements ChannelInterface {
   readonly #channels: MutualTlsChannels;
-  readonly #presenters: readonly Presenter[];
-  readonly #named: ReadonlyMap<string, ReadonlySet<number>> | undefined;
+  readonly #shownBy: (path: string) => Shown;
 
+  /** @param named - by path, the credentials that the policy of a method names; without it, every call shows all */
   constructor(
     channels: MutualTlsChannels,
     presenters: readonly Presenter[],
     named: ReadonlyMap<string, ReadonlySet<number>> | undefined,
   ) {
     this.#channels = channels;
-    this.#presenters = presenters;
-    this.#named = named;
+    const all = shown(presenters);
+    const byPath = new Map<string, Shown>();
+    for (const [path, its] of named ?? [])
+      byPath.set(path, shown(presenters.filter((each) => its.has(each.credential))));
+    this.#shownBy = named === undefined ? () => all : (path) => byPath.get(path) ?? nothing;
   }
 
   createCall(...args: Parameters<ChannelInterface["createCall"]>): Call {
     const [path, deadline] = args;
-    const named = this.#named;
-    const presenters = this.#presenters.filter(
-      ({ credential }) => named === undefined || named.get(path)?.has(credential),
-    );
+    const { presenters, keys } = this.#shownBy(path);
     const open = () => this.#channels.channel().createCall(...args);
-    return new AuthenticatedCall({ path, deadline, presenters, open });
+    return new AuthenticatedCall({ path, deadline, presenters, keys, open });
   }
 
   close(): void {
@@ -49,3 +49,12 @@ export class AuthenticatedChannel implements ChannelInterface {
     return this.#channels.channel().getChannelzRef();
   }
 }
+
+/** What calls of a method show. */
+type Shown = Pick<OutgoingCall, "presenters" | "keys">;
+
+function shown(presenters: readonly Presenter[]): Shown {
+  return { presenters, keys: presenters.flatMap((presenter) => presenter.metadataKeys) };
+}
+
+const nothing = shown([]);

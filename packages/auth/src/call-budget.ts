@@ -21,11 +21,9 @@ export class CallBudget {
   /**
    * Waits for an answer as long as there is time, and never for one that is there.
    *
-   * @param ask - may answer at once, or with a promise; what it throws is thrown
    * @param keepMs - how much time to keep for what comes after, in milliseconds
    */
-  wait<T>(ask: () => T | PromiseLike<T>, keepMs = 0): Answer<T> {
-    const answer = ask();
+  wait<T>(answer: T | PromiseLike<T>, keepMs = 0): Answer<T> {
     return isThenable(answer) ? this.#race(answer, keepMs) : answer;
   }
 

@@ -1,5 +1,6 @@
 import { type CallCredentials, credentials, Metadata, status } from "@grpc/grpc-js";
 import type { AttemptFacts, Presenter } from "./presenter.ts";
+import { type Answer, orElse, withAnswer } from "./with-answer.ts";
 
 /** What each presenter gave for one attempt. */
 export type Presented = ReadonlyMap<Presenter, Readonly<Record<string, string>>>;
@@ -15,29 +16,35 @@ export function presenting(
   onPresented: (presented: Presented) => void,
 ): CallCredentials {
   return credentials.createFromMetadataGenerator((_options, callback) => {
-    const answer = async (): Promise<void> => {
-      let metadata: Metadata;
-      try {
-        const presented = await collect(presenters, attempt);
-        metadata = metadataOf(presented);
-        onPresented(presented);
-      } catch (error) {
-        // Without a second argument: with one, even `null`, grpc-js would send the call without credentials.
-        // A new error, since not every error takes a `code` (a DOMException does not).
-        const { message } = asError(error);
-        callback(Object.assign(new Error(message, { cause: error }), { code: status.UNAVAILABLE }));
-        return;
-      }
-      callback(null, metadata);
-    };
-    void answer();
+    const ready = orElse<Metadata | Error>(
+      () =>
+        withAnswer(collect(presenters, attempt), (presented) => {
+          const metadata = metadataOf(presented);
+          onPresented(presented);
+          return metadata;
+        }),
+      // A new error, since not every error takes a `code` (a DOMException does not).
+      (error) => Object.assign(new Error(asError(error).message, { cause: error }), { code: status.UNAVAILABLE }),
+    );
+    void withAnswer(ready, (answer) => {
+      // Without a second argument: with one, even `null`, grpc-js would send the call without credentials.
+      if (answer instanceof Error) callback(answer);
+      else callback(null, answer);
+    });
   });
 }
 
-async function collect(presenters: readonly Presenter[], attempt: AttemptFacts): Promise<Presented> {
-  const presented = new Map<Presenter, Readonly<Record<string, string>>>();
-  for (const presenter of presenters) presented.set(presenter, await presenter.present(attempt));
-  return presented;
+/** One after the other, since a later one may wait for the message; at once where nobody waits. */
+function collect(
+  presenters: readonly Presenter[],
+  attempt: AttemptFacts,
+  presented: Map<Presenter, Readonly<Record<string, string>>> = new Map(),
+): Answer<Presented> {
+  const presenter = presenters[presented.size];
+  if (presenter === undefined) return presented;
+  return withAnswer(presenter.present(attempt), (values) =>
+    collect(presenters, attempt, presented.set(presenter, values)),
+  );
 }
 
 function metadataOf(presented: Presented): Metadata {

@@ -19,7 +19,8 @@ export interface Recorded {
 /** The method as records name it. */
 export interface RecordedMethod {
   readonly path: string;
-  readonly isRegistered: boolean;
+  /** Undefined for one that is not registered. */
+  readonly policy: object | undefined;
 }
 
 /** What became known of a call, and the records that are made of it. */
@@ -58,10 +59,12 @@ export class CallRecord {
 
   /** Counts a decision for the metrics. */
   count({ outcome, reason }: Recorded): void {
-    const { path, isRegistered } = this.#method;
+    const { onMeasure } = this.#options;
+    if (onMeasure === undefined) return;
+    const { path, policy } = this.#method;
     withoutFailing(() =>
-      this.#options.onMeasure?.({
-        method: isRegistered ? path : "unregistered",
+      onMeasure({
+        method: policy === undefined ? "unregistered" : path,
         outcome,
         ...(reason === undefined ? {} : { reason: reasonName(reason) }),
         latencyMs: this.#latencyMs,
@@ -74,22 +77,23 @@ export class CallRecord {
   }
 
   #eventOf({ outcome, reason, cause, rule }: Recorded): DecisionEvent {
-    return {
+    const { peer, client } = this;
+    const event: { -readonly [Field in keyof DecisionEvent]: DecisionEvent[Field] } = {
       time: new Date(timeOfRecord(this.#options.now ?? Date.now)),
       method: printable(this.#method.path),
       outcome,
-      ...(this.#isShadow ? { shadow: true } : {}),
-      ...(reason === undefined ? {} : { reason: printable(reasonName(reason)) }),
-      ...(cause === undefined ? {} : { cause: printable(cause) }),
-      ...(this.peer === undefined
-        ? {}
-        : { peer: printable(this.peer.spiffeId), certificate: printable(this.peer.thumbprint) }),
-      ...(this.client === undefined ? {} : { client: printable(this.client) }),
       credentials: this.credentials.map((credential) => printable(nameOf(credential) ?? "?")),
       credentialIds: [...this.#ids],
-      ...(rule === undefined ? {} : { rule: describeRule(rule) }),
       latencyMs: this.#latencyMs,
     };
+    if (this.#isShadow) event.shadow = true;
+    if (reason !== undefined) event.reason = printable(reasonName(reason));
+    if (cause !== undefined) event.cause = printable(cause);
+    if (peer !== undefined) event.peer = printable(peer.spiffeId);
+    if (peer !== undefined) event.certificate = printable(peer.thumbprint);
+    if (client !== undefined) event.client = printable(client);
+    if (rule !== undefined) event.rule = describeRule(rule);
+    return event;
   }
 }
 

@@ -1,15 +1,19 @@
 import { promisify } from "node:util";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import {
   Client,
   credentials,
+  Metadata,
   Server,
   ServerCredentials,
   type ServerDuplexStream,
+  type ServerInterceptingCallInterface,
   type ServiceError,
   status,
 } from "@grpc/grpc-js";
 import { expect, test } from "vitest";
-import { EndableCall } from "./endable-call.ts";
+import { EndableCall, type Judge } from "./endable-call.ts";
 import { Reason } from "./gen/zerotrust/auth/v1/policy_pb.ts";
 import { reasonOf, refusal } from "./refusal.ts";
 
@@ -27,12 +31,23 @@ const chat = {
   },
 } as const;
 
+/** A call of which the handler hears all, as it comes. */
+function openCall(wire: ServerInterceptingCallInterface): EndableCall {
+  const call: EndableCall = new EndableCall(wire, {
+    onMetadata: (metadata) => call.handOnMetadata(metadata),
+    onMessage: (message) => call.handOnMessage(message),
+    onHalfClose: () => call.handOnHalfClose(),
+    onEnd: () => undefined,
+  });
+  return call;
+}
+
 test("tells the handler once that its call was ended, and the caller why", async () => {
   const calls: EndableCall[] = [];
   const server = new Server({
     interceptors: [
       (_method, wire) => {
-        const call = new EndableCall(wire, {});
+        const call = openCall(wire);
         calls.push(call);
         return call;
       },
@@ -60,7 +75,7 @@ test("tells the handler once that its call was ended, and the caller why", async
 });
 
 test("a refusal that a handler passes on from a call of its own is none of this call", async () => {
-  const server = new Server({ interceptors: [(_method, wire) => new EndableCall(wire, {})] });
+  const server = new Server({ interceptors: [(_method, wire) => openCall(wire)] });
   const passedOn = refusal(Reason.CREDENTIAL_INVALID, 0);
   passedOn.metadata.set("x-trailer", "kept");
   server.addService(chat, { Chat: (call: ServerDuplexStream<Buffer, Buffer>) => call.emit("error", passedOn) });
@@ -73,4 +88,62 @@ test("a refusal that a handler passes on from a call of its own is none of this 
   expect(error.metadata.get("x-trailer")).toEqual(["kept"]);
   client.close();
   await promisify(server.tryShutdown.bind(server))();
+});
+
+/** A call on a wire of the test's own. */
+function callOf(judge: Judge) {
+  const wire = { start: () => undefined } as unknown as ServerInterceptingCallInterface;
+  const call = new EndableCall(wire, judge);
+  const heard: string[] = [];
+  call.start({
+    onReceiveMetadata: () => void heard.push("metadata"),
+    onReceiveMessage: () => void heard.push("message"),
+    onReceiveHalfClose: () => void heard.push("half-close"),
+    onCancel: () => void heard.push("cancel"),
+  });
+  return { call, heard };
+}
+
+const silent: Judge = {
+  onMetadata: () => undefined,
+  onMessage: () => undefined,
+  onHalfClose: () => undefined,
+  onEnd: () => undefined,
+};
+
+test("a handler hears nothing more once its call is over", () => {
+  const { call, heard } = callOf(silent);
+  call.handOnMetadata(new Metadata());
+  call.onCancel();
+  call.handOnMetadata(new Metadata());
+  call.handOnMessage("late");
+  call.handOnHalfClose();
+  call.onCancel();
+  expect(heard).toEqual(["metadata", "cancel"]);
+});
+
+test("a call that is over lets go of all that it was judged by, also while something still holds the call", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  let ends = 0;
+  const judgedBy = (): [EndableCall, WeakRef<Judge>] => {
+    const judge: Judge = {
+      ...silent,
+      onEnd: () => {
+        ends += 1;
+      },
+    };
+    return [callOf(judge).call, new WeakRef(judge)];
+  };
+  const [call, judge] = judgedBy();
+  const isCollected = async () => {
+    await new Promise(setImmediate); // what a WeakRef was asked for is held until its job ends
+    collect();
+    return judge.deref() === undefined;
+  };
+  expect(await isCollected()).toBe(false);
+  call.onCancel();
+  expect(ends).toBe(1);
+  await expect.poll(isCollected).toBe(true);
+  expect(call).toBeInstanceOf(EndableCall);
 });

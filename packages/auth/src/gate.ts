@@ -1,4 +1,4 @@
-import { type ServerInterceptingCallInterface, status } from "@grpc/grpc-js";
+import { type Metadata, status } from "@grpc/grpc-js";
 import { causeOf } from "./answers.ts";
 import type { CallRecord, Recorded } from "./call-record.ts";
 import { timeOfRecord } from "./clock.ts";
@@ -6,7 +6,7 @@ import type { EndableCall } from "./endable-call.ts";
 import { Reason } from "./gen/zerotrust/auth/v1/policy_pb.ts";
 import type { GuardOptions } from "./guard-options.ts";
 import type { Limiter } from "./limits/limiter.ts";
-import type { OpenCalls } from "./open-calls.ts";
+import type { OpenCall, OpenCalls, Round } from "./open-calls.ts";
 import { refusal } from "./refusal.ts";
 import { type Admission, RunningCall } from "./running-call.ts";
 
@@ -29,18 +29,23 @@ export interface Guard {
 type Standing = "judged" | "waits for its message" | "in" | "out";
 
 /** What a call passes on its way in, once: it is let in, or turned away, or ends before. What is done to it is done here. */
-export class Gate {
+export class Gate implements OpenCall {
   readonly #guard: Guard;
-  readonly #wire: ServerInterceptingCallInterface;
+  readonly #call: EndableCall;
   readonly #record: CallRecord;
-  /** Hands on to the handler what waits for the decision. */
-  #goOn: () => void = () => undefined;
+  /** What has come of the call and waits for the decision; it comes in this order. */
+  #metadata: Metadata | undefined;
+  #message: { readonly message: unknown } | undefined;
+  #isHalfClosed = false;
   #standing: Standing = "judged";
+  /** By what it was let in, from then until its end; and its place among those. */
+  #admission: Admission | undefined;
+  #place = 0;
   #running: RunningCall | undefined;
 
-  constructor(guard: Guard, wire: ServerInterceptingCallInterface, record: CallRecord) {
+  constructor(guard: Guard, call: EndableCall, record: CallRecord) {
     this.#guard = guard;
-    this.#wire = wire;
+    this.#call = call;
     this.#record = record;
   }
 
@@ -48,14 +53,20 @@ export class Gate {
     return this.#standing;
   }
 
-  /** Something of the call is being judged, and is handed on when it is let in, after what was held before. */
-  hold(goOn: () => void): void {
+  /** Metadata is being judged, and is handed on when the call is let in; so are the others. */
+  holdMetadata(metadata: Metadata): void {
     this.#standing = "judged";
-    const goOnBefore = this.#goOn;
-    this.#goOn = () => {
-      goOnBefore();
-      goOn();
-    };
+    this.#metadata = metadata;
+  }
+
+  holdMessage(message: unknown): void {
+    this.#standing = "judged";
+    this.#message = { message };
+  }
+
+  holdHalfClose(): void {
+    this.#standing = "judged";
+    this.#isHalfClosed = true;
   }
 
   /** The signature is over a message that is still to come. */
@@ -63,12 +74,24 @@ export class Gate {
     this.#standing = "waits for its message";
   }
 
-  letIn(call: EndableCall, admission: Omit<Admission, "onEnd">): void {
+  /** The caller has said all. It comes last, so it waits where the rest does. */
+  halfClose(): void {
+    if (this.#standing === "in") this.#call.handOnHalfClose();
+    else this.#isHalfClosed = true;
+  }
+
+  letIn(admission: Admission): void {
     this.#standing = "in";
-    const onEnd = (reason: Reason, cause: string) => this.#end(call, reason, cause);
-    this.#running = new RunningCall({ ...admission, onEnd });
-    this.#guard.open.add(this.#running);
+    this.#admission = admission;
+    this.#place = this.#guard.open.add(this);
     this.#handOn();
+  }
+
+  /** Most calls are over before they are judged a second time. */
+  recheck(round: Round): void {
+    if (this.#admission === undefined) return;
+    this.#running ??= new RunningCall(this.#admission, (reason, cause) => this.#end(reason, cause));
+    this.#running.recheck(round);
   }
 
   /** In `retryAfterMs` it is worth trying again, where that is known. */
@@ -98,7 +121,7 @@ export class Gate {
     }
     if (this.#standing !== "in") return;
     this.#leave();
-    this.#wire.sendStatus({ code: status.INTERNAL, details: "" });
+    this.#call.refuse({ code: status.INTERNAL, details: "" });
     this.#record.note({ outcome: "failed", cause: causeOf(error) });
   }
 
@@ -113,10 +136,7 @@ export class Gate {
     return this.#standing === "judged" || this.#standing === "waits for its message";
   }
 
-  #turnAway(
-    answer: Parameters<ServerInterceptingCallInterface["sendStatus"]>[0],
-    why: Omit<Recorded, "outcome">,
-  ): void {
+  #turnAway(answer: Parameters<EndableCall["refuse"]>[0], why: Omit<Recorded, "outcome">): void {
     if (!this.#isUndecided()) return;
     if (this.#guard.isShadow) {
       this.#standing = "in";
@@ -125,12 +145,12 @@ export class Gate {
       return;
     }
     this.#leave();
-    this.#wire.sendStatus(answer);
+    this.#call.refuse(answer);
     this.#record.note({ outcome: "refused", ...why });
   }
 
   /** Whoever is not known any more is told so, and the handler stops. */
-  #end(call: EndableCall, reason: Reason, cause: string): void {
+  #end(reason: Reason, cause: string): void {
     if (this.#guard.isShadow) {
       this.#standDown();
       this.#record.note({ outcome: "would-end", reason, cause });
@@ -138,7 +158,7 @@ export class Gate {
     }
     this.#leave();
     try {
-      call.end(refusal(reason, this.#nowMs(), { ended: true }));
+      this.#call.end(refusal(reason, this.#nowMs(), { ended: true }));
     } catch (error) {
       this.#record.note({ outcome: "failed", cause: causeOf(error) }); // the handler, when it heard that its call is over
     }
@@ -147,23 +167,32 @@ export class Gate {
 
   #leave(): void {
     this.#standing = "out";
-    this.#goOn = () => undefined;
+    this.#metadata = undefined;
+    this.#message = undefined;
+    this.#isHalfClosed = false;
     this.#standDown();
   }
 
   /** It is not judged again. */
   #standDown(): void {
-    if (this.#running === undefined) return;
-    this.#guard.open.delete(this.#running);
-    this.#running.stop();
+    if (this.#admission === undefined) return;
+    this.#guard.open.delete(this, this.#place);
+    this.#running?.stop();
     this.#running = undefined;
+    this.#admission = undefined;
   }
 
   /** Once: what waits for a decision is handed on by it. */
   #handOn(): void {
-    const goOn = this.#goOn;
-    this.#goOn = () => undefined;
-    goOn();
+    const metadata = this.#metadata;
+    const message = this.#message;
+    const isHalfClosed = this.#isHalfClosed;
+    this.#metadata = undefined;
+    this.#message = undefined;
+    this.#isHalfClosed = false;
+    if (metadata !== undefined) this.#call.handOnMetadata(metadata);
+    if (message !== undefined) this.#call.handOnMessage(message.message);
+    if (isHalfClosed) this.#call.handOnHalfClose();
   }
 
   #nowMs(): number {

@@ -13,3 +13,9 @@ test("is known by the call's own metadata alone, not by a copy", () => {
 test("is nobody for a call that did not pass protect()", () => {
   expect(() => identityOf(new Metadata())).toThrow(/no identity/);
 });
+test("is the last one where one call passes two interceptors", () => {
+  const metadata = new Metadata();
+  setIdentity(metadata, identity);
+  setIdentity(metadata, { ...identity, client: "partner" });
+  expect(identityOf(metadata).client).toBe("partner");
+});

@@ -10,13 +10,40 @@ export interface Identity {
   readonly scopes: readonly string[];
 }
 
-// Keyed by the metadata object itself, which keeps its identity from the interceptor to the handler: nothing a caller
-// can send, and no code without the object, can forge an entry.
-const identities = new WeakMap<Metadata, Identity>();
+/** Lets a class give private names to an object that is there already. */
+class There {
+  constructor(object: object) {
+    // biome-ignore lint/correctness/noConstructorReturn: what it is for
+    return object;
+  }
+}
+
+/**
+ * The metadata object itself, which is the same from the interceptor to the handler, under a name that nothing a caller can send, and no code
+ * but this, can say. A `WeakMap` would do as well, but the collector looks through it each time that it looks at what is young.
+ */
+class Identified extends There {
+  #identity: Identity;
+
+  constructor(metadata: Metadata, identity: Identity) {
+    super(metadata);
+    this.#identity = identity;
+  }
+
+  static of(metadata: object): Identity | undefined {
+    return #identity in metadata ? metadata.#identity : undefined;
+  }
+
+  static change(metadata: object, identity: Identity): boolean {
+    if (!(#identity in metadata)) return false;
+    metadata.#identity = identity;
+    return true;
+  }
+}
 
 /** Remembers the identity of the call that this metadata belongs to. */
 export function setIdentity(metadata: Metadata, identity: Identity): void {
-  identities.set(metadata, identity);
+  if (!Identified.change(metadata, identity)) new Identified(metadata, identity);
 }
 
 /**
@@ -35,7 +62,7 @@ export function setIdentity(metadata: Metadata, identity: Identity): void {
  * ```
  */
 export function identityOf(metadata: Metadata): Identity {
-  const identity = identities.get(metadata);
+  const identity = Identified.of(metadata);
   if (identity === undefined) {
     throw new Error("This call has no identity: put protect() among the interceptors of the server.");
   }

@@ -24,7 +24,12 @@ export interface OpenCall {
 
 /** The calls that run: each is judged again every second, since a stream may outlive what it was let in for. */
 export class OpenCalls {
-  readonly #calls = new Set<OpenCall>();
+  /**
+   * Each at its own place, which is somebody else's when it has gone. A set would do, but each time that V8 rebuilds one, what it held then is kept
+   * until the whole heap is collected: nearly every call would outlive its end by a second.
+   */
+  readonly #places: (OpenCall | undefined)[] = [];
+  readonly #free: number[] = [];
   readonly #now: () => number;
   readonly #grants: () => unknown;
   #timer: NodeJS.Timeout | undefined;
@@ -40,17 +45,25 @@ export class OpenCalls {
   }
 
   get size(): number {
-    return this.#calls.size;
+    return this.#places.length - this.#free.length;
   }
 
-  add(call: OpenCall): void {
-    this.#calls.add(call);
+  /** Tells its place. */
+  add(call: OpenCall): number {
+    const place = this.#free.pop() ?? this.#places.length;
+    this.#places[place] = call;
     // One timer for all of them, and none while there are none.
     this.#timer ??= setInterval(() => this.#recheck(), recheckMs).unref();
+    return place;
   }
 
-  delete(call: OpenCall): void {
-    if (!this.#calls.delete(call) || this.#calls.size > 0) return;
+  delete(call: OpenCall, place: number): void {
+    if (this.#places[place] !== call) return;
+    this.#places[place] = undefined;
+    this.#free.push(place);
+    if (this.size > 0) return;
+    this.#places.length = 0;
+    this.#free.length = 0;
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
@@ -63,14 +76,14 @@ export class OpenCalls {
       nowMs: orUndefined(() => readClock(this.#now)),
       grants: orUndefined(this.#grants),
     };
-    this.#judge([...this.#calls], round);
+    this.#judge(0, round);
   }
 
-  #judge(calls: readonly OpenCall[], round: Round): void {
-    for (const call of calls.slice(0, sliceLength)) {
-      if (this.#calls.has(call)) call.recheck(round);
-    }
-    if (calls.length > sliceLength) setImmediate(() => this.#judge(calls.slice(sliceLength), round));
+  #judge(first: number, round: Round): void {
+    const next = first + sliceLength;
+    // By its place and not in a copy: what leaves while others are judged is not judged.
+    for (let place = first; place < next; place += 1) this.#places[place]?.recheck(round);
+    if (next < this.#places.length) setImmediate(() => this.#judge(next, round));
     else this.#isRunning = false;
   }
 }

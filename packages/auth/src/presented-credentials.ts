@@ -6,8 +6,9 @@ import type { CallFacts, Verifier } from "./verifier.ts";
 import { type Answer, allAnswers, orElse, withAnswer } from "./with-answer.ts";
 
 /** What a verifier said of the credential that it is for. */
-export interface Presented extends OpenVerification {
+export interface Presented {
   readonly credential: Credential;
+  readonly verification: OpenVerification;
 }
 
 /** The verifiers of the credentials that a call presents and that a remaining rule names: those that are looked at. */
@@ -32,10 +33,12 @@ export function verifyPresented(
   return allAnswers(
     presented.map((verifier) => {
       const { credential } = verifier;
-      const ask = () => ("open" in verifier ? verifier.open(metadata, call) : verifier.verify(metadata, call));
       return orElse<Presented>(
-        () => withAnswer(wait<unknown>(ask), (answer) => ({ credential, ...verificationIn(answer) })),
-        (error) => ({ credential, finding: unavailable(causeOf(error)) }),
+        () => {
+          const answer: unknown = "open" in verifier ? verifier.open(metadata, call) : verifier.verify(metadata, call);
+          return withAnswer(wait(answer), (it) => ({ credential, verification: verificationIn(it) }));
+        },
+        (error) => ({ credential, verification: { finding: unavailable(causeOf(error)) } }),
       );
     }),
   );

@@ -4,19 +4,22 @@ import type { Credential } from "./gen/zerotrust/auth/v1/policy_pb.ts";
 export interface AttemptFacts {
   /** `/package.Service/Method` */
   readonly path: string;
-  /** The serialized request message, as it goes over the wire; resolves when the caller has sent it. */
-  readonly message: () => Promise<Uint8Array>;
+  /** The serialized request message, as it goes over the wire; a promise of it where the caller has not sent it yet. */
+  readonly message: () => Uint8Array | Promise<Uint8Array>;
   /** Of the certificate that the connection shows, where it is known: base64url SHA-256 of its DER, `x5t#S256` (RFC 8705 §3.1). */
   readonly certificateThumbprint?: string;
 }
+
+/** Metadata keys and their values. */
+type Values = Readonly<Record<string, string>>;
 
 /** Presents one kind of credential: what `apiKey()`, `bearer()` and `hmac()` of the client side return. */
 export interface Presenter {
   readonly credential: Credential;
   /** The metadata keys that it sets, which a caller may not set by hand. */
   readonly metadataKeys: readonly string[];
-  /** The metadata to send. Throwing fails the call, and nothing is sent. */
-  present(attempt: AttemptFacts): Promise<Readonly<Record<string, string>>>;
+  /** The metadata to send, or a promise of it. Throwing fails the call, and nothing is sent. */
+  present(attempt: AttemptFacts): Values | Promise<Values>;
   /**
    * Hears that a server did not know the caller, and mends what it can for the next attempt: a token that is fresh, a clock that
    * agrees with the server's. It is asked at most twice a call, and what it throws mends nothing.

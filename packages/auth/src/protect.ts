@@ -1,11 +1,11 @@
 import type { ServerInterceptor } from "@grpc/grpc-js";
-import { Attempt } from "./attempt.ts";
+import { Attempt, type CalledMethod, credentialsOf } from "./attempt.ts";
 import type { Guard } from "./gate.ts";
 import { Credential } from "./gen/zerotrust/auth/v1/policy_pb.ts";
 import type { GuardOptions } from "./guard-options.ts";
 import { Limiter } from "./limits/limiter.ts";
 import { OpenCalls } from "./open-calls.ts";
-import { checkPolicy, type MethodPolicy, PolicyError, type ServicePolicy } from "./policy.ts";
+import { checkPolicy, PolicyError, type ServicePolicy } from "./policy.ts";
 import { unsafeShadowMode } from "./shadow-mode.ts";
 import { decoderOf } from "./wire-bytes.ts";
 
@@ -40,7 +40,7 @@ export interface ProtectOptions extends GuardOptions {
  * ```
  */
 export function protect(options: ProtectOptions): ServerInterceptor {
-  const policies = indexPolicies(options);
+  const methods = indexPolicies(options);
   const { now = Date.now, grants, decisionTimeoutMs = 500 } = options;
   if (!(decisionTimeoutMs > 0 && decisionTimeoutMs <= maxDecisionTimeoutMs)) {
     throw new RangeError(`decisionTimeoutMs is more than 0 and at most ${maxDecisionTimeoutMs} ms.`);
@@ -61,8 +61,8 @@ export function protect(options: ProtectOptions): ServerInterceptor {
     });
   }
   return function protectCall({ path, requestDeserialize }, nextCall) {
-    const method = { path, policy: policies.get(path), decode: decoderOf(requestDeserialize) };
-    return new Attempt(guard, method, nextCall).call;
+    const method = methods.get(path) ?? { path, policy: undefined, named: new Set() };
+    return new Attempt(guard, method, nextCall, decoderOf(requestDeserialize)).call;
   };
 }
 
@@ -72,15 +72,15 @@ const claimedIdentities = ["x-client-cn", "x-client-verify", "x-forwarded-client
 /** Nobody waits longer for a decision than for a call. */
 const maxDecisionTimeoutMs = 30_000;
 
-function indexPolicies({ policies, credentials }: ProtectOptions): ReadonlyMap<string, MethodPolicy> {
+function indexPolicies({ policies, credentials }: ProtectOptions): ReadonlyMap<string, CalledMethod> {
   const kinds = credentials.map((verifier) => verifier.credential);
   if (new Set(kinds).size !== kinds.length) throw new PolicyError("protect() was given two verifiers of one kind.");
-  const byPath = new Map<string, MethodPolicy>();
+  const byPath = new Map<string, CalledMethod>();
   for (const policy of policies) {
     checkPolicy(policy, new Set([Credential.MTLS, ...kinds]));
     for (const method of policy) {
       if (byPath.has(method.path)) throw new PolicyError(`${method.path} has two policies.`);
-      byPath.set(method.path, method);
+      byPath.set(method.path, { path: method.path, policy: method, named: credentialsOf(method.rules) });
     }
   }
   return byPath;

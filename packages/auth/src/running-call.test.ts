@@ -29,19 +29,13 @@ const startedMs = 1_000_000;
 
 function running(rechecks: Readonly<Record<number, Recheck>>, ...others: Credential[]) {
   const ends: string[] = [];
-  const byCredential = new Map<Credential, Recheck>();
-  for (const [credential, recheck] of Object.entries(rechecks))
-    byCredential.set(Number(credential) as Credential, recheck);
-  const call = new RunningCall({
-    peerNow,
-    trustDomain,
-    peer,
-    client: "order-service",
-    rule: { credentials: [...byCredential.keys(), ...others], scopes: ["read:test"] },
-    rechecks: byCredential,
-    judgedAtMs: startedMs,
-    onEnd: (reason, cause) => void ends.push(`${reasonName(reason)}: ${cause}`),
-  });
+  const presented = Object.entries(rechecks).map(([credential, recheck]) => ({
+    credential: Number(credential) as Credential,
+    verification: { finding: good, recheck },
+  }));
+  const rule = { credentials: [...presented.map(({ credential }) => credential), ...others], scopes: ["read:test"] };
+  const admission = { peerNow, trustDomain, peer, client: "order-service", rule, presented, judgedAtMs: startedMs };
+  const call = new RunningCall(admission, (reason, cause) => void ends.push(`${reasonName(reason)}: ${cause}`));
   const round = (second: number, changes: Partial<Round> = {}): void => {
     call.recheck({ atMs: startedMs + second * 1000, nowMs: Date.now(), grants: enough, ...changes });
   };

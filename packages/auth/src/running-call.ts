@@ -2,9 +2,9 @@ import type { CallPeer, Peer } from "@zero-trust/mtls";
 import { causeOf, findingIn, grantIn, unavailable } from "./answers.ts";
 import type { Finding } from "./decision.ts";
 import { Credential, Reason } from "./gen/zerotrust/auth/v1/policy_pb.ts";
-import { type OpenCall, type Round, recheckMs } from "./open-calls.ts";
+import { type Round, recheckMs } from "./open-calls.ts";
 import { nameOf, type Rule } from "./policy.ts";
-import type { Recheck } from "./verifier.ts";
+import type { Presented } from "./presented-credentials.ts";
 import { isThenable } from "./with-answer.ts";
 
 /** Revocation of anything (key, certificate, token, grant) is effective within this time, also while it cannot be asked about. */
@@ -17,11 +17,10 @@ export interface Admission {
   readonly peer: Peer;
   readonly client: string;
   readonly rule: Rule;
-  readonly rechecks: ReadonlyMap<Credential, Recheck>;
+  /** The credentials that it showed. */
+  readonly presented: readonly Presented[];
   /** When it was judged, on the clock of `Round.atMs`: some time before it was let in, where its message took that long. */
   readonly judgedAtMs: number;
-  /** Told once that the call would not be let in any more. Must not throw. */
-  readonly onEnd: (reason: Reason, cause: string) => void;
 }
 
 /** One of the things that a call was let in for. */
@@ -34,19 +33,21 @@ interface Ground {
 }
 
 /** A call in its handler: every second, all that it was let in for is asked about again. */
-export class RunningCall implements OpenCall {
+export class RunningCall {
   readonly #admission: Admission;
-  /** Made when it is first judged again: most calls are over by then. */
-  #grounds: readonly Ground[] | undefined;
+  readonly #onEnd: (reason: Reason, cause: string) => void;
+  readonly #grounds: readonly Ground[];
   #isOver = false;
 
-  constructor(admission: Admission) {
+  /** @param onEnd - told once that the call would not be let in any more; must not throw */
+  constructor(admission: Admission, onEnd: (reason: Reason, cause: string) => void) {
     this.#admission = admission;
+    this.#onEnd = onEnd;
+    this.#grounds = this.#groundsOf(admission);
   }
 
   /** Asks whatever is not being asked still; what answers at once makes no promise. */
   recheck(round: Round): void {
-    this.#grounds ??= this.#groundsOf(this.#admission);
     for (const ground of this.#grounds) {
       if (!ground.isAsked) this.#ask(ground, round);
       if (this.#isOver) return;
@@ -63,7 +64,7 @@ export class RunningCall implements OpenCall {
     this.#isOver = true;
   }
 
-  #groundsOf({ rule, rechecks, client, judgedAtMs }: Admission): readonly Ground[] {
+  #groundsOf({ rule, presented, client, judgedAtMs }: Admission): readonly Ground[] {
     const ground = (name: string, ask: Ground["ask"]) => ({ name, ask, goodAtMs: judgedAtMs, isAsked: false });
     // What is found as long as the peer is good, which speaks for nothing else.
     const asBefore: Finding = { verdict: "verified", client, scopes: new Set(rule.scopes) };
@@ -71,7 +72,7 @@ export class RunningCall implements OpenCall {
       ground("the peer", (_round, nowMs) => this.#peer(nowMs, asBefore)),
       ...(rule.credentials.includes(Credential.MTLS) ? [ground("MTLS", (round) => this.#grant(round))] : []),
       ...rule.credentials.flatMap((credential) => {
-        const recheck = rechecks.get(credential);
+        const recheck = presented.find((each) => each.credential === credential)?.verification.recheck;
         return recheck === undefined ? [] : [ground(nameOf(credential) ?? "?", (_round, nowMs) => recheck(nowMs))];
       }),
     ];
@@ -130,7 +131,7 @@ export class RunningCall implements OpenCall {
   #end(reason: Reason, cause: string): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#admission.onEnd(reason, cause);
+    this.#onEnd(reason, cause);
   }
 }
 

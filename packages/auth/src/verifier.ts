@@ -74,6 +74,7 @@ export function invalid(cause: string): Finding {
 
 /** The one value of a metadata key; undefined where there is none, several, or bytes. */
 export function singleValue(metadata: Metadata, key: string): string | undefined {
-  const [value, ...others] = metadata.get(key);
-  return typeof value === "string" && others.length === 0 ? value : undefined;
+  const values = metadata.get(key);
+  const [value] = values;
+  return typeof value === "string" && values.length === 1 ? value : undefined;
 }

@@ -263,9 +263,9 @@ describe("jwks", () => {
     try {
       // As `protect()` asks, and some time after it asked another verifier.
       const budget = new CallBudget(500);
-      const first = budget.wait(() => Promise.withResolvers<never>().promise, 100);
+      const first = budget.wait(Promise.withResolvers<never>().promise, 100);
       vi.advanceTimersByTime(20);
-      const second = budget.wait(() => opened.find("other"), 100);
+      const second = budget.wait(opened.find("other"), 100);
       const [unknown] = await Promise.allSettled([second, first, vi.advanceTimersByTimeAsync(500)]);
       expect(unknown).toEqual({ status: "fulfilled", value: "no such key" });
     } finally {

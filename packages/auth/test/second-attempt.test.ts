@@ -302,7 +302,7 @@ test("a call that is being answered lets go of its message, however long the ans
   const call = clientOf(channels).makeServerStreamRequest(scriptedPath("serverStream"), bytes, bytes, hello, inTime());
   call.on("error", () => undefined);
   await once(call, "data");
-  await expect(presented[0]?.message()).rejects.toThrow(/has been answered/);
+  await expect(async () => await presented[0]?.message()).rejects.toThrow(/has been answered/);
   call.cancel();
 });
 

@@ -31,7 +31,7 @@ describe("clientCredentials", () => {
       req.on("end", () => json(token)(req, res));
     };
     const source = open(issuer);
-    await Promise.all(Array.from({ length: 1000 }, () => source.token()));
+    await Promise.all(Array.from({ length: 1000 }, async () => await source.token()));
     expect(issuer.requests).toBe(1);
     expect(Object.fromEntries(new URLSearchParams(form))).toEqual({
       grant_type: "client_credentials",
@@ -48,7 +48,7 @@ describe("clientCredentials", () => {
     expect(await source.token()).toBe("a.b.c");
     ahead = 226_000;
     issuer.answer = () => undefined;
-    const waiting = Array.from({ length: 100 }, () => source.token());
+    const waiting = Array.from({ length: 100 }, async () => await source.token());
     expect(new Set(await Promise.all(waiting))).toEqual(new Set(["a.b.c"]));
     await vi.waitFor(() => expect(issuer.requests).toBe(2));
     ahead = 290_000;

@@ -32,7 +32,7 @@ export function apiKey({ key }: ApiKeyOptions): Presenter {
   return {
     credential: Credential.API_KEY,
     metadataKeys: ["x-api-key"],
-    present: async () => ({ "x-api-key": keyOfNow() }),
+    present: () => ({ "x-api-key": keyOfNow() }),
   };
 }
 

@@ -1,5 +1,6 @@
 import { Credential } from "../gen/zerotrust/auth/v1/policy_pb.ts";
 import type { Presenter } from "../presenter.ts";
+import { withAnswer } from "../with-answer.ts";
 import { tokenGrammar } from "./token-request.ts";
 import type { TokenSource } from "./token-source.ts";
 
@@ -38,15 +39,15 @@ export function bearer({ tokens }: BearerOptions): Presenter {
   return {
     credential: Credential.BEARER,
     metadataKeys: ["authorization"],
-    async present(attempt) {
-      const token: unknown = await tokens.token(attempt);
-      // Checked here because what the transport says of an illegal header quotes it.
-      if (typeof token !== "string" || (token !== sound && !tokenGrammar.test(token))) {
-        throw new TypeError("The source of tokens gave something that is none.");
-      }
-      sound = token;
-      return { authorization: `${scheme}${token}` };
-    },
+    present: (attempt) =>
+      withAnswer<unknown, { readonly authorization: string }>(tokens.token(attempt), (token) => {
+        // Checked here because what the transport says of an illegal header quotes it.
+        if (typeof token !== "string" || (token !== sound && !tokenGrammar.test(token))) {
+          throw new TypeError("The source of tokens gave something that is none.");
+        }
+        sound = token;
+        return { authorization: `${scheme}${token}` };
+      }),
     refused({ reason, presented }) {
       if (!reasonsOfTokens.has(reason)) return false;
       return tokens.refused?.(presented["authorization"]?.slice(scheme.length) ?? "") ?? false;

@@ -145,7 +145,7 @@ describe("a token that a server refused", () => {
     await held.token();
     const refused = Array.from({ length: 1_000 }, () => held.refused("token-1"));
     expect(new Set(refused)).toEqual(new Set([true]));
-    const tokens = await Promise.all(refused.map(() => held.token()));
+    const tokens = await Promise.all(refused.map(async () => await held.token()));
     expect([new Set(tokens), state.requests]).toEqual([new Set(["token-2"]), 2]);
     // Some calls take longer to be refused.
     expect(held.refused("token-1")).toBe(true);

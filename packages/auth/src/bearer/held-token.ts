@@ -1,9 +1,10 @@
+import type { Answer } from "../with-answer.ts";
 import type { IssuedToken } from "./token-request.ts";
 
 /** The token of one certificate, kept while it is good. */
 export interface HeldToken {
   /** @throws TokenUnavailable when there is none */
-  token(): Promise<string>;
+  token(): Answer<string>;
   /** Whether asking again brings another token than this one, which a server refused. */
   refused(token: string): boolean;
 }
@@ -85,11 +86,10 @@ export function heldToken({ request, now, random }: HeldTokenOptions): HeldToken
   }
 
   return {
-    async token() {
+    token() {
       const mayTry = failure === undefined || !isAhead(nextTryMs, maxRetryMs);
       if (held === undefined || !isAhead(held.goodUntilMs, held.lifeMs)) {
-        if (!mayTry && inFlight === undefined) throw unavailable();
-        return await refresh();
+        return !mayTry && inFlight === undefined ? Promise.reject(unavailable()) : refresh();
       }
       // A token that is good is used while the next one is fetched: an issuer that is down or slow stops nobody yet.
       if (mayTry && !isAhead(held.renewAtMs, held.lifeMs)) refresh().catch(() => undefined);

@@ -17,12 +17,12 @@ import { type ClientCredentialsOptions, tokenRequest } from "./token-request.ts"
  */
 export interface TokenSource {
   /**
-   * A token that is good now.
+   * A token that is good now, or a promise of one.
    *
    * @param connection - the certificate that the token is going to be shown with, which it has to be bound to where it is bound
    *   to one (RFC 8705 §3): unless given, the one that was current when the token was issued, which may be before a rotation
    */
-  token(connection?: { readonly certificateThumbprint?: string }): Promise<string>;
+  token(connection?: { readonly certificateThumbprint?: string }): string | Promise<string>;
   /**
    * Hears that a server refused a token that this source gave.
    *
@@ -78,7 +78,7 @@ export function clientCredentials(options: ClientCredentialsOptions): TokenSourc
   const request = tokenRequest(options);
   const held = new Map<string, HeldToken>();
   return {
-    async token(connection) {
+    token(connection) {
       const certificateThumbprint = connection?.certificateThumbprint ?? "";
       let its = held.get(certificateThumbprint);
       if (its === undefined) {
@@ -87,7 +87,7 @@ export function clientCredentials(options: ClientCredentialsOptions): TokenSourc
         const [oldest = ""] = held.keys();
         if (held.size > maxCertificates) held.delete(oldest);
       }
-      return await its.token();
+      return its.token();
     },
     refused: (token) => [...held.values()].some((its) => its.refused(token)),
   };

@@ -2,10 +2,11 @@ import { createHmac, type KeyObject } from "node:crypto";
 import { Credential } from "../gen/zerotrust/auth/v1/policy_pb.ts";
 import type { Presenter } from "../presenter.ts";
 import type { Secret } from "../secret.ts";
+import { withAnswer } from "../with-answer.ts";
 import { correctedClock } from "./clock-correction.ts";
 import { signingSecret } from "./keys.ts";
 import { newNonce } from "./new-nonce.ts";
-import { hmacGrammar, signedHead } from "./string-to-sign.ts";
+import { hmacGrammar, hmacKeys, signedHead } from "./string-to-sign.ts";
 
 /** The key that a client signs with: an id and a secret that belong together, and change together. */
 export interface OwnSigningKey {
@@ -61,15 +62,15 @@ export function hmac(options: HmacOptions): Presenter {
   const clock = correctedClock(now, onClockCorrected);
   return {
     credential: Credential.HMAC,
-    metadataKeys: Object.keys(hmacGrammar),
-    async present({ path, message }) {
-      const bytes = await message();
-      const { keyId, key } = keyOfNow();
-      const timestamp = String(clock.seconds());
-      const nonce = newNonce();
-      const mac = createHmac("sha256", key).update(signedHead({ path, timestamp, nonce })).update(bytes);
-      return { "x-api-key": keyId, "x-timestamp": timestamp, "x-nonce": nonce, "x-signature": mac.digest("hex") };
-    },
+    metadataKeys: hmacKeys,
+    present: ({ path, message }) =>
+      withAnswer(message(), (bytes) => {
+        const { keyId, key } = keyOfNow();
+        const timestamp = String(clock.seconds());
+        const nonce = newNonce();
+        const mac = createHmac("sha256", key).update(signedHead({ path, timestamp, nonce })).update(bytes);
+        return { "x-api-key": keyId, "x-timestamp": timestamp, "x-nonce": nonce, "x-signature": mac.digest("hex") };
+      }),
     refused({ reason, serverTimeSeconds, presented }) {
       if (reason !== "CREDENTIAL_EXPIRED" || serverTimeSeconds === undefined) return false;
       return clock.refused(Number(presented["x-timestamp"]), serverTimeSeconds);

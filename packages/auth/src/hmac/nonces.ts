@@ -89,7 +89,11 @@ export function memoryNonceStore(options: MemoryNonceOptions = {}): MemoryNonceS
   // that was ahead for a moment shuts nobody out for as long.
   let horizon = Math.floor(now() / 1000) + window.futureSeconds;
 
+  let forgottenUpTo = Number.NEGATIVE_INFINITY;
+
   function forgetUpTo(second: number): void {
+    if (second === forgottenUpTo) return;
+    forgottenUpTo = second;
     for (const [index, { hashes, perKey, newestSeconds }] of slices) {
       const isOver = (index + 1) * sliceSeconds - 1 <= second;
       if (!isOver) continue;

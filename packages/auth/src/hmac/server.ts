@@ -8,7 +8,7 @@ import { type Answer, withAnswer } from "../with-answer.ts";
 import { faultOfSigningKey, type KeySource, type SigningKey } from "./keys.ts";
 import { isMacOf } from "./mac.ts";
 import { type NonceStore, type NonceVerdict, type NonceWindow, windowOf } from "./nonces.ts";
-import { type HmacKey, hmacGrammar, signedHead } from "./string-to-sign.ts";
+import { hmacGrammar, hmacKeys, signedHead } from "./string-to-sign.ts";
 
 /** What the server side of signatures needs. */
 export interface HmacOptions extends NonceWindow {
@@ -21,7 +21,16 @@ export interface HmacOptions extends NonceWindow {
 /** A key that nobody holds: signatures of unknown keys are checked against it, so that they cost the same. */
 const nobody = createSecretKey(Buffer.alloc(46));
 
-type Parts = Readonly<Record<HmacKey, string>>;
+/** What nothing but a signature has. */
+const ofSignatures = ["x-timestamp", "x-nonce", "x-signature"];
+
+/** What a signature consists of. */
+interface Parts {
+  readonly id: string;
+  readonly timestamp: string;
+  readonly nonce: string;
+  readonly signature: string;
+}
 
 /**
  * Verifies HMAC-SHA256 signatures over method, time, nonce and the very bytes of the message (RFC 2104), in the order in
@@ -61,9 +70,9 @@ export function hmac(options: HmacOptions): SignatureVerifier {
   };
   return {
     credential: Credential.HMAC,
-    metadataKeys: Object.keys(hmacGrammar),
+    metadataKeys: hmacKeys,
     isPresented(metadata, named) {
-      const signed = ["x-timestamp", "x-nonce", "x-signature"].some((key) => metadata.get(key).length > 0);
+      const signed = ofSignatures.some((key) => metadata.get(key).length > 0);
       if (signed || metadata.get("x-api-key").length === 0) return signed;
       // A key alone is an incomplete signature, unless a rule takes API keys and it says that it is one.
       return !named.has(Credential.API_KEY) || !(singleValue(metadata, "x-api-key") ?? "").startsWith("sk-");
@@ -71,8 +80,8 @@ export function hmac(options: HmacOptions): SignatureVerifier {
     open(metadata, call) {
       const parts = parse(metadata);
       if (typeof parts === "string") return { finding: invalid(parts) };
-      const id = parts["x-api-key"];
-      const timestampSeconds = Number(parts["x-timestamp"]);
+      const { id } = parts;
+      const timestampSeconds = Number(parts.timestamp);
       const finding = outside(timestampSeconds, Math.floor(call.nowMs / 1000));
       if (finding !== undefined) return { id, finding };
       const claim = (nowMs = call.nowMs): Answer<Finding | undefined> => {
@@ -80,7 +89,7 @@ export function hmac(options: HmacOptions): SignatureVerifier {
         const nowSeconds = Math.floor(nowMs / 1000);
         const late = outside(timestampSeconds, nowSeconds);
         if (late !== undefined) return late;
-        const nonce = hash("sha256", `${id}\n${parts["x-nonce"]}`, "base64url");
+        const nonce = hash("sha256", `${id}\n${parts.nonce}`, "base64url");
         return withAnswer(nonces.claim({ keyId: id, hash: nonce, timestampSeconds, nowSeconds }), findingOfClaim);
       };
       const opened = (key: SigningKey | undefined): SignatureVerification => ({
@@ -129,17 +138,18 @@ function findingOfClaim(verdict: NonceVerdict): Finding | undefined {
 
 /** The four values, or why they are not. A cause never repeats a value: an API key may have strayed into it. */
 function parse(metadata: Metadata): Parts | string {
-  const parts: Record<string, string> = {};
-  for (const [key, grammar] of Object.entries(hmacGrammar)) {
+  const values: string[] = [];
+  for (const key of hmacKeys) {
     const value = singleValue(metadata, key);
     if (value === undefined) return `${key} is missing or has several values`;
-    if (!grammar.test(value)) return `${key} is malformed`;
-    parts[key] = value;
+    if (!hmacGrammar[key].test(value)) return `${key} is malformed`;
+    values.push(value);
   }
-  return parts as Parts;
+  const [id = "", timestamp = "", nonce = "", signature = ""] = values;
+  return { id, timestamp, nonce, signature };
 }
 
 function verify(key: SigningKey | undefined, parts: Parts, path: string, message: Uint8Array): boolean {
-  const head = signedHead({ path, timestamp: parts["x-timestamp"], nonce: parts["x-nonce"] });
-  return isMacOf(key?.secret ?? nobody, [Buffer.from(head), message], parts["x-signature"]);
+  const head = signedHead({ path, timestamp: parts.timestamp, nonce: parts.nonce });
+  return isMacOf(key?.secret ?? nobody, [head, message], parts.signature);
 }

@@ -27,6 +27,9 @@ export const hmacGrammar: Readonly<Record<HmacKey, RegExp>> = {
   "x-signature": /^[0-9a-f]{64}$/,
 };
 
+/** The keys, in the order in which they are looked at. */
+export const hmacKeys: readonly HmacKey[] = ["x-api-key", "x-timestamp", "x-nonce", "x-signature"];
+
 /**
  * How far a timestamp may lie from the server's time, in seconds, where a server says nothing else: room for a slow clock, and none
  * to speak of for a fast one.

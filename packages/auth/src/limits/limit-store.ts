@@ -60,12 +60,14 @@ export interface Bucket {
   readonly fullAtMs: number;
 }
 
+const allowed: LimitVerdict = Object.freeze({ allowed: true });
+
 /**
  * Asks a bucket: the arithmetic of a {@link LimitStore}.
  *
  * @param fullAtMs - when it is full again; anything up to `nowMs` for one that is
  */
-export function askBucket(fullAtMs: number, { cost, rate }: Omit<LimitTake, "key">, nowMs: number): Bucket {
+export function askBucket(fullAtMs: number, cost: 0 | 1, rate: Rate, nowMs: number): Bucket {
   const callMs = 1_000 / rate.perSecond;
   const burstMs = callMs * rate.burst;
   const before = Math.min(Math.max(fullAtMs, nowMs), nowMs + burstMs);
@@ -73,5 +75,5 @@ export function askBucket(fullAtMs: number, { cost, rate }: Omit<LimitTake, "key
   // A millionth of a call, so that sums of fractions do not cost one.
   const lateMs = after - nowMs - burstMs - callMs * 1e-6;
   if (lateMs > 0) return { verdict: { allowed: false, retryAfterMs: Math.ceil(lateMs) }, fullAtMs: before };
-  return { verdict: { allowed: true }, fullAtMs: cost === 0 ? before : after };
+  return { verdict: allowed, fullAtMs: cost === 0 ? before : after };
 }

@@ -1,4 +1,5 @@
 import { forsake } from "../answers.ts";
+import { BoundedMap } from "../bounded-map.ts";
 import type { Finding } from "../decision.ts";
 import { isThenable } from "../with-answer.ts";
 import { checkedRate, type LimitStore, type LimitTake, maxWaitMs, type Rate } from "./limit-store.ts";
@@ -46,6 +47,9 @@ export const defaultClientLimit: Rate = { perSecond: 500, burst: 1_000 };
  */
 export const defaultFailureLimit: Rate = { perSecond: 10, burst: 200 };
 
+/** Of how many callers a process keeps the texts by which it counts them. */
+const maxKeys = 1_000;
+
 /** What stands against a call: nothing, or that its caller has had what it may. */
 export type Against = Extract<Finding, { verdict: "limited" }> | undefined;
 
@@ -56,6 +60,11 @@ export class Limiter {
   readonly #peer: Limit;
   readonly #client: Limit;
   readonly #failures: Limit;
+  readonly #keys: Readonly<Record<Limited, BoundedMap<string>>> = {
+    peer: new BoundedMap(maxKeys),
+    client: new BoundedMap(maxKeys),
+    failures: new BoundedMap(maxKeys),
+  };
 
   /** @throws RangeError for a rate that is none */
   constructor(options: LimitsOptions = {}) {
@@ -67,32 +76,39 @@ export class Limiter {
 
   /** Takes one of a workload's calls. */
   takeOfPeer(spiffeId: string): Against | PromiseLike<Against> {
-    return ask(this.#ofThisProcess, this.#peer, { name: "peer", id: spiffeId, cost: 1 });
+    return this.#ask("peer", this.#ofThisProcess, this.#peer, spiffeId, 1);
   }
 
   /** Takes one of a client's calls, or (`cost` 0) asks whether there is one. */
   takeOfClient(client: string, cost: 0 | 1 = 1): Against | PromiseLike<Against> {
-    return ask(this.#store, this.#client, { name: "client", id: client, cost });
+    return this.#ask("client", this.#store, this.#client, client, cost);
   }
 
   /** Takes one of a workload's failures, or (`cost` 0) asks whether it may have another. */
   takeOfFailures(spiffeId: string, cost: 0 | 1 = 1): Against | PromiseLike<Against> {
-    return ask(this.#store, this.#failures, { name: "failures", id: spiffeId, cost });
+    return this.#ask("failures", this.#store, this.#failures, spiffeId, cost);
+  }
+
+  #ask(name: Limited, store: LimitStore, limit: Limit, id: string, cost: 0 | 1): Against | PromiseLike<Against> {
+    const rate: Rate = limit.others?.get(id) ?? limit;
+    const taking: LimitTake = { key: this.#keyOf(name, id), cost, rate };
+    const answer: unknown = store.take(taking);
+    return isThenable(answer)
+      ? answer.then((verdict) => againstIn(verdict, name, rate))
+      : againstIn(answer, name, rate);
+  }
+
+  /** The same text each time: a new one would have to be put together and hashed four times a call. */
+  #keyOf(name: Limited, id: string): string {
+    const known = this.#keys[name].get(id);
+    if (known !== undefined) return known;
+    const key = `${name} ${id}`;
+    this.#keys[name].set(id, key);
+    return key;
   }
 }
 
-interface Question {
-  readonly name: "peer" | "client" | "failures";
-  readonly id: string;
-  readonly cost: 0 | 1;
-}
-
-function ask(store: LimitStore, limit: Limit, { name, id, cost }: Question): Against | PromiseLike<Against> {
-  const rate: Rate = limit.others?.get(id) ?? limit;
-  const taking: LimitTake = { key: `${name} ${id}`, cost, rate };
-  const answer: unknown = store.take(taking);
-  return isThenable(answer) ? answer.then((verdict) => againstIn(verdict, name, rate)) : againstIn(answer, name, rate);
-}
+type Limited = "peer" | "client" | "failures";
 
 const causes = {
   peer: "the workload's calls are used up",
@@ -101,7 +117,7 @@ const causes = {
 } as const;
 
 /** A verdict is parsed, not trusted: whatever does not say that the call is allowed, does not allow it. */
-function againstIn(answer: unknown, name: Question["name"], { perSecond, burst }: Rate): Against {
+function againstIn(answer: unknown, name: Limited, { perSecond, burst }: Rate): Against {
   forsake(answer);
   if (typeof answer === "object" && answer !== null && "allowed" in answer) {
     if (answer.allowed === true) return undefined;

@@ -51,11 +51,11 @@ export function memoryLimits({
     get size() {
       return fullAtMs.size;
     },
-    take({ key, ...question }) {
+    take({ key, cost, rate }) {
       const nowMs = now();
       if (!Number.isFinite(nowMs)) throw new Error("the clock of the limits gives no time");
       const known = fullAtMs.get(key);
-      const bucket = askBucket(known ?? nowMs, question, nowMs);
+      const bucket = askBucket(known ?? nowMs, cost, rate, nowMs);
       if (bucket.fullAtMs === (known ?? nowMs)) return bucket.verdict;
       if (known === undefined && fullAtMs.size >= maxKeys) makeRoom(nowMs);
       if (known === undefined && fullAtMs.size >= maxKeys) throw new Error("the limits know too many callers");
