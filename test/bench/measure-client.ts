@@ -57,8 +57,10 @@ export async function tryClient(place: Place, { client }: Pick<ClientCase, "clie
   return { wrong: { "no credentials": await outcomeOf("bare") }, right: await outcomeOf(client) };
 }
 
-async function startClient(place: Place, file: string, { port }: StartedServer): Promise<PinnedProcess> {
-  const started = await startPinned(`clients/${file}.ts`, { core: place.serverCore, fromSource: place.fromSource });
+/** Starts a client of a server, and gives it its credentials. */
+export async function startClient(place: Place, file: string, { port }: StartedServer): Promise<PinnedProcess> {
+  const { serverCore: core, fromSource, bench } = place;
+  const started = await startPinned(`clients/${file}.ts`, { core, fromSource, bench });
   const material = await place.material.callerWith(0);
   await started.ask({ material, port, bodyBytes: BODY_BYTES } satisfies ClientGiven);
   return started;

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { markdownTable } from "../scaling/markdown-table.ts";
 import { chart } from "./chart.ts";
+import { pageWithPart } from "./marked-part.ts";
 import type { BenchResult, CaseResult } from "./result.ts";
 import { boundOf, doubtsOf, latencies, megabytes, rounded, shownValue, times } from "./table.ts";
 import { reached } from "./targets.ts";
@@ -11,8 +12,7 @@ const resultsPath = fileURLToPath(new URL("results/", import.meta.url));
 const pagePath = fileURLToPath(new URL("../../docs/performance.md", import.meta.url));
 const chartPath = fileURLToPath(new URL("../../docs/performance.svg", import.meta.url));
 
-const begin = "<!-- measured: written by `pnpm bench --write` -->\n";
-const end = "<!-- end -->\n";
+const marks = { begin: "<!-- measured: written by `pnpm bench --write` -->\n", end: "<!-- end -->\n" };
 
 /** The last result that is committed. */
 export function lastResult(): BenchResult {
@@ -36,10 +36,7 @@ export function shownChart(): string {
 
 /** The page with this result in it. */
 export function pageWith(result: BenchResult): string {
-  const [before, rest = ""] = page().split(begin);
-  const [, after] = rest.split(end);
-  if (before === undefined || after === undefined) throw new Error("The page has no place for the figures.");
-  return `${before}${begin}\n${linesOf(result)}\n${end}${after}`;
+  return pageWithPart(page(), marks, linesOf(result));
 }
 
 /** Keeps a result, and shows it. */

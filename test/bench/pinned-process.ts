@@ -17,8 +17,10 @@ export interface PinnedOptions {
   readonly stdout?: number;
   /** Runs the packages' sources, where nothing is built; what is measured runs as its users run it. */
   readonly fromSource?: boolean | undefined;
-  /** A module beside this one that is loaded before the program. */
+  /** A module of the bench that is loaded before the program. */
   readonly preload?: string;
+  /** Where the bench is that they are of; this one unless given. */
+  readonly bench?: URL | undefined;
 }
 
 /** How long a program may take to answer, in milliseconds. */
@@ -26,10 +28,10 @@ const PATIENCE_MS = 120_000;
 
 /** Starts a program that says "ready" when it can be asked. */
 export async function startPinned(file: string, options: PinnedOptions): Promise<PinnedProcess> {
-  const { core, stdout, fromSource = false, preload } = options;
+  const { core, stdout, fromSource = false, preload, bench = new URL(".", import.meta.url) } = options;
   const conditions = fromSource ? ["--conditions=source"] : [];
-  const preloaded = preload === undefined ? [] : ["--import", new URL(preload, import.meta.url).href];
-  const program = [process.execPath, ...conditions, ...preloaded, fileURLToPath(new URL(file, import.meta.url))];
+  const preloaded = preload === undefined ? [] : ["--import", new URL(preload, bench).href];
+  const program = [process.execPath, ...conditions, ...preloaded, fileURLToPath(new URL(file, bench))];
   const [command = "", ...args] = core === undefined ? program : ["taskset", "-c", String(core), ...program];
   const child = spawn(command, args, { stdio: ["ignore", stdout ?? "ignore", "inherit", "ipc"] });
   const ended = once(child, "exit");

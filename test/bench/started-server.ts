@@ -13,6 +13,8 @@ export interface Place {
   readonly serverCore: number | undefined;
   /** Runs the packages' sources instead of what is built of them. */
   readonly fromSource?: boolean;
+  /** Where the bench is whose servers and clients they are, with the packages around it; this one unless given. */
+  readonly bench?: URL;
 }
 
 /** A server under test. */
@@ -22,7 +24,7 @@ export interface StartedServer extends PinnedProcess {
 
 /** Starts a server and waits until it can check calls. */
 export async function startServer(
-  { material, folder, serverCore, fromSource }: Place,
+  { material, folder, serverCore, fromSource, bench }: Place,
   { name, server, asks }: Pick<ServerCase, "name" | "server" | "asks">,
 ): Promise<StartedServer> {
   const stdout = openSync(join(folder, `${name}.log`), "a");
@@ -31,6 +33,7 @@ export async function startServer(
       core: serverCore,
       stdout,
       fromSource,
+      bench,
       preload: "profiler.ts",
     });
     const { port } = await started.ask<{ port: number }>({ material: material.server, asks, folder } satisfies Given);

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { markdownTable } from "../../scaling/markdown-table.ts";
+import { pageWithPart } from "../marked-part.ts";
 import type { Share } from "../profile.ts";
 import type { OrdersAtATime, OrdersMeasured } from "./measure-orders.ts";
 
@@ -15,8 +16,10 @@ export interface OrdersResult extends OrdersMeasured {
 const resultPath = fileURLToPath(new URL("measured.json", import.meta.url));
 const pagePath = fileURLToPath(new URL("../../../docs/performance.md", import.meta.url));
 
-const begin = "<!-- orders: written by `pnpm bench:orders --write` -->\n";
-const end = "<!-- end of orders -->\n";
+const marks = {
+  begin: "<!-- orders: written by `pnpm bench:orders --write` -->\n",
+  end: "<!-- end of orders -->\n",
+};
 
 /** Less is not worth a row. */
 const leastShare = 0.01;
@@ -33,10 +36,7 @@ export function page(): string {
 
 /** The page with this result in it. */
 export function pageWith(result: OrdersResult): string {
-  const [before, rest = ""] = page().split(begin);
-  const [, after] = rest.split(end);
-  if (before === undefined || after === undefined) throw new Error("The page has no place for the figures.");
-  return `${before}${begin}\n${linesOf(result)}\n${end}${after}`;
+  return pageWithPart(page(), marks, linesOf(result));
 }
 
 /** Keeps a result, and shows it. */

@@ -1,0 +1,186 @@
+import type { Edit } from "../../mutants/mutant.ts";
+
+/** Something that is done for speed, and the edits that undo it. No check is in any of them. */
+export interface Step {
+  /** Unique, kebab-case. */
+  readonly id: string;
+  /** What it is, for a reader of the table. */
+  readonly what: string;
+  /** The case that is measured with it and without it; `full` unless given. */
+  readonly case?: "serve" | "client";
+  readonly undo: readonly Edit[];
+}
+
+const auth = "packages/auth/src";
+
+/** In the order of a call. */
+export const steps: readonly Step[] = [
+  {
+    id: "peer-once",
+    what: "the certificate of a connection is read once, and not for each of its calls",
+    undo: [
+      {
+        file: "packages/mtls/src/peer.ts",
+        search: "  let parsed = bySocket.get(socket);\n",
+        replace: "  let parsed: Parsed | undefined;\n",
+      },
+    ],
+  },
+  {
+    id: "connection-once-a-second",
+    what: "that its CA still vouches for it is judged once a second, and not for each call",
+    undo: [
+      {
+        file: "packages/mtls/src/connections.ts",
+        search: "Math.abs(nowMs - this.#judged.atMs) >= JUDGED_FOR_MS",
+        replace: "Math.abs(nowMs - this.#judged.atMs) >= 0",
+      },
+    ],
+  },
+  {
+    id: "signature-once",
+    what: "the signature of a token is verified once, and not for each call that shows it",
+    undo: [
+      {
+        file: `${auth}/bearer/server.ts`,
+        search: "const cached = cache.find(digest);",
+        replace: "const cached = undefined as VerifiedToken | undefined;\n        void cache.find(digest);",
+      },
+    ],
+  },
+  {
+    id: "no-promise",
+    what: "nobody waits for an answer that is there",
+    undo: [
+      {
+        file: `${auth}/with-answer.ts`,
+        search: "return isThenable(answer) ? Promise.resolve(answer).then(goOn) : goOn(answer);",
+        replace: "return Promise.resolve(answer).then(goOn);",
+      },
+    ],
+  },
+  {
+    id: "texts-once",
+    what: "a text of a record that was looked through before is not looked through again",
+    undo: [
+      {
+        file: `${auth}/decision-event.ts`,
+        search: "  if (harmless.get(text) === true) return text as Printable;\n",
+        replace: "",
+      },
+    ],
+  },
+  {
+    id: "records-as-they-are",
+    what: "the log writes a decision as it is, and does not look for secrets in it once more",
+    undo: [
+      {
+        file: "packages/server/src/log.ts",
+        search: "  return (event) => {\n",
+        replace:
+          '  const records = log.child({ log: "decision" }, { level: "info" });\n  if (log) return ({ time: _, ...its }) => records.info(its, "decision");\n  return (event) => {\n',
+      },
+    ],
+  },
+  {
+    id: "recheck-when-it-is-due",
+    what: "what a call is judged by a second time is made when that is due",
+    undo: [
+      {
+        file: `${auth}/gate.ts`,
+        search: "    this.#place = this.#guard.open.add(this);\n",
+        replace:
+          "    this.#place = this.#guard.open.add(this);\n    this.#running = new RunningCall(admission, (reason, cause) => this.#end(reason, cause));\n",
+      },
+    ],
+  },
+  {
+    id: "let-go",
+    what: "a call that is over lets go of what it was judged by",
+    undo: [
+      {
+        file: `${auth}/endable-call.ts`,
+        search: "    this.#judge = undefined;\n    judge?.onEnd();",
+        replace: "    judge?.onEnd();",
+      },
+    ],
+  },
+  {
+    id: "calls-in-an-array",
+    what: "the calls that run are in no `Set`",
+    undo: [
+      {
+        file: `${auth}/open-calls.ts`,
+        search: "    this.#places[place] = call;\n",
+        replace: "    this.#places[place] = call;\n    inSet.add(call);\n",
+      },
+      {
+        file: `${auth}/open-calls.ts`,
+        search: "    this.#places[place] = undefined;\n",
+        replace: "    this.#places[place] = undefined;\n    inSet.delete(call);\n",
+      },
+      {
+        file: `${auth}/open-calls.ts`,
+        search: "export class OpenCalls {",
+        replace: "const inSet = new Set<OpenCall>();\n\nexport class OpenCalls {",
+      },
+    ],
+  },
+  {
+    id: "private-name",
+    what: "who calls is a private name on the metadata, and in no `WeakMap`",
+    undo: [
+      {
+        file: `${auth}/identity.ts`,
+        search: "  if (!Identified.change(metadata, identity)) new Identified(metadata, identity);",
+        replace: "  identities.set(metadata, identity);",
+      },
+      {
+        file: `${auth}/identity.ts`,
+        search: "const identity = Identified.of(metadata);",
+        replace: "const identity = identities.get(metadata);",
+      },
+      {
+        file: `${auth}/identity.ts`,
+        search: "/** Remembers the identity of the call that this metadata belongs to. */",
+        replace: "const identities = new WeakMap<Metadata, Identity>();\n",
+      },
+    ],
+  },
+  {
+    id: "signal-when-asked-for",
+    what: "the signal of a handler, and its timer, are made when it asks for them",
+    case: "serve",
+    undo: [
+      {
+        file: "packages/rpc/src/incoming-call.ts",
+        search: '  call.once("cancelled", onCancelled);',
+        replace: '  controller = watch();\n  call.once("cancelled", onCancelled);',
+      },
+    ],
+  },
+  {
+    id: "nonces-from-a-pool",
+    what: "random bytes for the nonces of a client are got many at a time",
+    case: "client",
+    undo: [
+      {
+        file: `${auth}/hmac/new-nonce.ts`,
+        search: "  if (used === pool.length) {\n    randomFillSync(pool);\n    used = 0;\n  }",
+        replace: "  randomFillSync(pool, 0, nonceBytes);\n  used = 0;",
+      },
+    ],
+  },
+  {
+    id: "client-without-promise",
+    what: "a client presents what it has without waiting for it",
+    case: "client",
+    undo: [
+      {
+        file: `${auth}/with-answer.ts`,
+        search: "return isThenable(answer) ? Promise.resolve(answer).then(goOn) : goOn(answer);",
+        replace: "return Promise.resolve(answer).then(goOn);",
+      },
+    ],
+  },
+];
