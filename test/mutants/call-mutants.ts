@@ -256,6 +256,14 @@ export const callMutants: readonly Mutant[] = [
     tests: [`${src}/open-calls.test.ts`],
   },
   {
+    id: "judged-by-an-older-round",
+    opens: "a call that new grants let in is ended by the old ones",
+    file: `${src}/gate.ts`,
+    search: " || this.#admission.judgedAtMs > round.atMs) return;",
+    replace: ") return;",
+    tests: [`${src}/attempt.test.ts`],
+  },
+  {
     id: "heard-after-its-end",
     opens: "a handler goes on with messages of a call that was ended",
     file: `${src}/endable-call.ts`,

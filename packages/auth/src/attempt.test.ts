@@ -35,7 +35,8 @@ function begin(credential: Credential, verifier: unknown, changes: Partial<Guard
     getAuthContext: () => ({ sslPeerCertificate: { raw } }),
     getConnectionInfo: () => ({}),
   } as unknown as ServerInterceptingCallInterface;
-  let grants = new Map([[spiffeId, { client: "order-service", scopes }]]);
+  const granted = new Map([[spiffeId, { client: "order-service", scopes }]]);
+  let grants = granted;
   const options = {
     trustDomain: "production.internal",
     grants: { current: () => grants },
@@ -73,6 +74,9 @@ function begin(credential: Credential, verifier: unknown, changes: Partial<Guard
     withdrawGrants() {
       grants = new Map();
     },
+    giveGrants() {
+      grants = granted;
+    },
     get outcomes() {
       return events.map((event) => event.outcome);
     },
@@ -101,6 +105,45 @@ const settled = () => new Promise(setImmediate);
 
 afterEach(() => {
   vi.useRealTimers();
+});
+
+test("a call is not judged again by a round that began before it: what it was let in by may be newer", async () => {
+  vi.useFakeTimers({ toFake: ["setInterval"] });
+  const call = begin(MTLS, undefined);
+  call.withdrawGrants();
+  // More than are judged in one go: the call begins while others are still to be judged.
+  for (let index = 0; index < 300; index += 1) {
+    call.open.add({
+      recheck: () => {
+        if (index > 0 || call.heard.length > 0) return;
+        call.giveGrants();
+        call.listener.onReceiveMetadata(new Metadata());
+      },
+    });
+  }
+  vi.advanceTimersByTime(1_000);
+  await settled();
+  await settled();
+  expect([call.heard, call.outcomes]).toEqual([["metadata"], ["allowed"]]);
+  call.withdrawGrants();
+  vi.advanceTimersByTime(1_000);
+  await settled();
+  await settled();
+  expect(call.outcomes).toEqual(["allowed", "ended"]);
+});
+
+test("what comes while a call is judged is handed on when it is let in, in the order of a call", async () => {
+  const answer = Promise.withResolvers<Verification>();
+  const call = begin(
+    BEARER,
+    token(() => answer.promise),
+  );
+  call.listener.onReceiveMetadata(new Metadata());
+  call.listener.onReceiveHalfClose();
+  expect(call.heard).toEqual([]);
+  answer.resolve({ finding: verified });
+  await settled();
+  expect(call.heard).toEqual(["metadata", "half-close"]);
 });
 
 describe("a call that is cancelled", () => {

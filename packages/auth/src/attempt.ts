@@ -53,8 +53,8 @@ export class Attempt implements Judge {
   #metadata: Metadata | undefined;
   #presented: readonly Presented[] = [];
   #signature: PendingSignature | undefined;
-  /** On a clock that nobody sets. */
-  readonly #judgedAtMs = performance.now();
+  /** When its metadata was looked at, on a clock that nobody sets. */
+  #judgedAtMs = 0;
   readonly #wait: CallBudget["wait"] = (answer) => this.#budget.wait(answer, this.#guard.timeoutMs * logShare);
 
   /** @param decode - decodes a message, where that was put off until the call is let in */
@@ -107,6 +107,7 @@ export class Attempt implements Judge {
   /** Steps 1 to 5, as far as the metadata tells; a signature stays open until its message is there. */
   #judgeMetadata(metadata: Metadata): Answer<void> {
     this.#metadata = metadata;
+    this.#judgedAtMs = performance.now();
     this.#gate.holdMetadata(metadata);
     const nowMs = readClock(this.#now);
     const peer = this.#identifyPeer(nowMs);

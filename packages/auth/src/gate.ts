@@ -89,7 +89,8 @@ export class Gate implements OpenCall {
 
   /** Most calls are over before they are judged a second time. */
   recheck(round: Round): void {
-    if (this.#admission === undefined) return;
+    // A round that began before the call did knows less than the call was let in by.
+    if (this.#admission === undefined || this.#admission.judgedAtMs > round.atMs) return;
     this.#running ??= new RunningCall(this.#admission, (reason, cause) => this.#end(reason, cause));
     this.#running.recheck(round);
   }

@@ -89,6 +89,7 @@ export function memoryNonceStore(options: MemoryNonceOptions = {}): MemoryNonceS
   // that was ahead for a moment shuts nobody out for as long.
   let horizon = Math.floor(now() / 1000) + window.futureSeconds;
 
+  /** It is looked for what to forget once a second, and not for each claim. */
   let forgottenUpTo = Number.NEGATIVE_INFINITY;
 
   function forgetUpTo(second: number): void {
