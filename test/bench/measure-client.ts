@@ -60,7 +60,8 @@ export async function tryClient(place: Place, { client }: Pick<ClientCase, "clie
 /** Starts a client of a server, and gives it its credentials. */
 export async function startClient(place: Place, file: string, { port }: StartedServer): Promise<PinnedProcess> {
   const { serverCore: core, fromSource, bench } = place;
-  const started = await startPinned(`clients/${file}.ts`, { core, fromSource, bench });
+  const preload = ["heap-accounts.ts"];
+  const started = await startPinned(`clients/${file}.ts`, { core, fromSource, bench, preload });
   const material = await place.material.callerWith(0);
   await started.ask({ material, port, bodyBytes: BODY_BYTES } satisfies ClientGiven);
   return started;

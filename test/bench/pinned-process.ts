@@ -17,8 +17,8 @@ export interface PinnedOptions {
   readonly stdout?: number;
   /** Runs the packages' sources, where nothing is built; what is measured runs as its users run it. */
   readonly fromSource?: boolean | undefined;
-  /** A module of the bench that is loaded before the program. */
-  readonly preload?: string;
+  /** Modules of the bench that are loaded before the program. */
+  readonly preload?: readonly string[];
   /** Where the bench is that they are of; this one unless given. */
   readonly bench?: URL | undefined;
 }
@@ -28,9 +28,9 @@ const PATIENCE_MS = 120_000;
 
 /** Starts a program that says "ready" when it can be asked. */
 export async function startPinned(file: string, options: PinnedOptions): Promise<PinnedProcess> {
-  const { core, stdout, fromSource = false, preload, bench = new URL(".", import.meta.url) } = options;
+  const { core, stdout, fromSource = false, preload = [], bench = new URL(".", import.meta.url) } = options;
   const conditions = fromSource ? ["--conditions=source"] : [];
-  const preloaded = preload === undefined ? [] : ["--import", new URL(preload, bench).href];
+  const preloaded = preload.flatMap((module) => ["--import", new URL(module, bench).href]);
   const program = [process.execPath, ...conditions, ...preloaded, fileURLToPath(new URL(file, bench))];
   const [command = "", ...args] = core === undefined ? program : ["taskset", "-c", String(core), ...program];
   const child = spawn(command, args, { stdio: ["ignore", stdout ?? "ignore", "inherit", "ipc"] });

@@ -34,7 +34,7 @@ export async function startServer(
       stdout,
       fromSource,
       bench,
-      preload: "profiler.ts",
+      preload: ["profiler.ts", "heap-accounts.ts"],
     });
     const { port } = await started.ask<{ port: number }>({ material: material.server, asks, folder } satisfies Given);
     return { ...started, port };

@@ -102,7 +102,12 @@ function spread({ median, low, high }: Spread, show: (value: number) => string):
 /** The three latencies at half load; nothing of a client. */
 export function latencies({ halfLoad }: CaseResult): string {
   const all = halfLoad === undefined ? [] : [halfLoad.p50, halfLoad.p99, halfLoad.p999];
-  return all.map((ms) => (ms < 100 ? ms.toPrecision(2) : ms.toFixed(0))).join(" / ");
+  return all.map(shortMs).join(" / ");
+}
+
+/** Milliseconds with two digits, or all of them where there are more before the point. */
+export function shortMs(ms: number): string {
+  return ms < 100 ? ms.toPrecision(2) : ms.toFixed(0);
 }
 
 /** Its memory. */

@@ -166,18 +166,18 @@ export const callMutants: readonly Mutant[] = [
     id: "identity-not-tied-to-its-call",
     opens: "a handler that asks who calls gets the caller before",
     file: `${src}/identity.ts`,
-    search: "  if (!Identified.change(metadata, identity)) new Identified(metadata, identity);",
-    replace: "  last ??= new Identified(metadata, identity);\n  Identified.change(last, identity);",
+    search: "  identities.set(metadata, identity);",
+    replace: "  last = metadata;\n  identities.set(last, identity);",
     also: [
       {
         file: `${src}/identity.ts`,
-        search: "const identity = Identified.of(metadata);",
-        replace: "const identity = last === undefined ? undefined : Identified.of(last);\n  void metadata;",
+        search: "identities.get(metadata);",
+        replace: "last === undefined ? undefined : identities.get(last);\n  void metadata;",
       },
       {
         file: `${src}/identity.ts`,
         search: "/** Remembers the identity of the call that this metadata belongs to. */",
-        replace: "let last: Identified | undefined;",
+        replace: "let last: Metadata | undefined;",
       },
     ],
     tests: [`${src}/identity.test.ts`],

@@ -1,4 +1,3 @@
-import { BoundedMap } from "./bounded-map.ts";
 import type { Credential } from "./gen/zerotrust/auth/v1/policy_pb.ts";
 import { nameOf } from "./policy.ts";
 
@@ -67,15 +66,10 @@ const secretText = new RegExp(
   "gi",
 );
 
-/** Texts that were looked through and are as they were: nearly all that is written was written before. Never one that was not harmless. */
-const harmless = new BoundedMap<true>(1_000);
-
 /** Makes caller-controlled text harmless in a log: printable ASCII alone, not too much of it, and no secret that looks like one. */
 export function printable(text: string): Printable {
-  if (harmless.get(text) === true) return text as Printable;
   const cut = text.slice(0, maxTextLength);
   const clean = cut.replace(/[^\x20-\x7e]/g, "?").replace(secretText, "[redacted]");
-  if (clean === text) harmless.set(text, true);
   return (text.length > maxTextLength ? `${clean}...` : clean) as Printable;
 }
 

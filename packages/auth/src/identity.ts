@@ -10,40 +10,12 @@ export interface Identity {
   readonly scopes: readonly string[];
 }
 
-/** Lets a class give private names to an object that is there already. */
-class There {
-  constructor(object: object) {
-    // biome-ignore lint/correctness/noConstructorReturn: what it is for
-    return object;
-  }
-}
-
-/**
- * The metadata object itself, which is the same from the interceptor to the handler, under a name that nothing a caller can send, and no code
- * but this, can say. A `WeakMap` would do as well, but the collector looks through it each time that it looks at what is young.
- */
-class Identified extends There {
-  #identity: Identity;
-
-  constructor(metadata: Metadata, identity: Identity) {
-    super(metadata);
-    this.#identity = identity;
-  }
-
-  static of(metadata: object): Identity | undefined {
-    return #identity in metadata ? metadata.#identity : undefined;
-  }
-
-  static change(metadata: object, identity: Identity): boolean {
-    if (!(#identity in metadata)) return false;
-    metadata.#identity = identity;
-    return true;
-  }
-}
+/** By the metadata object itself, which is the same from the interceptor to the handler: nothing that a caller can send is one. */
+const identities = new WeakMap<Metadata, Identity>();
 
 /** Remembers the identity of the call that this metadata belongs to. */
 export function setIdentity(metadata: Metadata, identity: Identity): void {
-  if (!Identified.change(metadata, identity)) new Identified(metadata, identity);
+  identities.set(metadata, identity);
 }
 
 /**
@@ -62,7 +34,7 @@ export function setIdentity(metadata: Metadata, identity: Identity): void {
  * ```
  */
 export function identityOf(metadata: Metadata): Identity {
-  const identity = Identified.of(metadata);
+  const identity = identities.get(metadata);
   if (identity === undefined) {
     throw new Error("This call has no identity: put protect() among the interceptors of the server.");
   }

@@ -21,7 +21,9 @@ export const given: () => Promise<ClientGiven> = optionsOfParent<ClientGiven>;
 
 /** Makes calls whenever the bench says so, and tells it what they came to. */
 export function obeyWith(call: Call): void {
-  process.on("message", ({ lanes, ms, server }: ClientOrder) => {
+  process.on("message", (order: ClientOrder | object) => {
+    if (!("lanes" in order)) return;
+    const { lanes, ms, server } = order;
     closedLoop({ call, lanes, ms, measured: process.pid, other: server }).then(
       (said) => process.send?.(said),
       (error: unknown) => process.send?.({ error: String(error) }),

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { markdownTable as table } from "../../scaling/markdown-table.ts";
+import { pageWithPart } from "../marked-part.ts";
 import type { Spread } from "../statistics.ts";
 import type { Circumstances, Figures } from "./figures.ts";
 import type { HandshakeFigures } from "./handshakes.ts";
@@ -15,8 +16,7 @@ import type { ProcessFigures } from "./process-times.ts";
 const measuredPath = fileURLToPath(new URL("measured.json", import.meta.url));
 const pagePath = fileURLToPath(new URL("../../../docs/growth.md", import.meta.url));
 
-const begin = "<!-- measured: written by `pnpm bench:growth --write` -->\n";
-const end = "<!-- end -->\n";
+const marks = { begin: "<!-- measured: written by `pnpm bench:growth --write` -->\n", end: "<!-- end -->\n" };
 
 /** The figures that are committed. */
 export function measured(): Partial<Figures> {
@@ -30,10 +30,7 @@ export function page(): string {
 
 /** The page with these figures in it. */
 export function pageWith(figures: Partial<Figures>): string {
-  const [before, rest = ""] = page().split(begin);
-  const [, after] = rest.split(end);
-  if (before === undefined || after === undefined) throw new Error("The page has no place for the figures.");
-  return `${before}${begin}\n${linesOf(figures)}\n${end}${after}`;
+  return pageWithPart(page(), marks, linesOf(figures));
 }
 
 /** Keeps what a run measured beside what it did not measure, and shows all of it. */

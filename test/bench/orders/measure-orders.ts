@@ -1,10 +1,8 @@
-import { randomUUID } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { channelsTo, tokensOf, withToken } from "@zero-trust/infra/callers";
-import { OrderService, OrderState } from "@zero-trust/proto/order/v1";
-import { type Client, createClient } from "@zero-trust/rpc";
+import type { OrderService } from "@zero-trust/proto/order/v1";
+import type { Client } from "@zero-trust/rpc";
 import { many } from "../../scaling/many.ts";
 import { startProcesses } from "../../stack/process-stack.ts";
 import type { Stack } from "../../stack/stack.ts";
@@ -12,6 +10,7 @@ import { unlimited } from "../../stack/unlimited.ts";
 import { processorMicroseconds } from "../processor-time.ts";
 import { type Profile, type Share, sharesOf } from "../profile.ts";
 import { type Quantiles, quantilesOf } from "../quantiles.ts";
+import { pidOf, placed, storefrontOf } from "./placed.ts";
 
 /** Orders that are placed so many at a time, each watched until it is paid. */
 export interface OrdersAtATime {
@@ -41,7 +40,7 @@ export async function measureOrders(ordersALevel: number, onProgress: (now: stri
   onProgress("orders, one process of each service");
   const measured: OrdersAtATime[] = [];
   await using stack = await startProcesses({ environmentOf: () => unlimited });
-  using orders = clientOf(stack);
+  using orders = storefrontOf(stack);
   await many(ordersALevel / 2, mostAtATime, () => placed(orders.client));
   for (const atATime of levels) {
     const level = await measureLevel(stack, orders.client, atATime, ordersALevel);
@@ -89,7 +88,7 @@ async function profiled(count: number): Promise<OrdersMeasured["shares"]> {
   let pids: readonly [number, number] = [0, 0];
   {
     await using stack = await startProcesses({ environmentOf: () => ({ ...unlimited, ...options }) });
-    using orders = clientOf(stack);
+    using orders = storefrontOf(stack);
     pids = [await pidOf(stack, "order"), await pidOf(stack, "payment")];
     await many(count / 2, mostAtATime, () => placed(orders.client));
     const begunMs = performance.now();
@@ -115,29 +114,4 @@ function endOf(profile: Profile, ms: number): Profile {
   for (let left = ms * 1_000; first > 0 && left > 0; first -= 1) left -= profile.timeDeltas[first] ?? 0;
   const { nodes, samples, timeDeltas } = profile;
   return { nodes, samples: samples.slice(first, last), timeDeltas: timeDeltas.slice(first, last) };
-}
-
-function clientOf(stack: Stack): Disposable & { readonly client: Client<typeof OrderService> } {
-  const channels = channelsTo(stack, "storefront", "order");
-  const tokens = tokensOf(stack, "storefront", "order", ["read:orders", "write:orders"]);
-  return {
-    client: createClient(OrderService, withToken(channels, tokens)),
-    [Symbol.dispose]: () => channels.close(),
-  };
-}
-
-async function placed(orders: Client<typeof OrderService>): Promise<{ answeredMs: number; paidMs: number }> {
-  const begunMs = performance.now();
-  const unitPrice = { currencyCode: "EUR", minorUnits: 1299n };
-  const lines = [{ sku: "TEA-GREEN", quantity: 1, unitPrice }];
-  const { order } = await orders.createOrder({ requestId: randomUUID(), lines });
-  const answeredMs = performance.now() - begunMs;
-  let state: OrderState | undefined;
-  for await (const watched of orders.watchOrder({ orderId: order?.orderId ?? "" })) state = watched.order?.state;
-  if (state !== OrderState.PAID) throw new Error("An order was not paid.");
-  return { answeredMs, paidMs: performance.now() - begunMs };
-}
-
-async function pidOf(stack: Stack, service: "order" | "payment"): Promise<number> {
-  return Number(await stack[service].startedAs());
 }

@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
-import { lastOrders, page, pageWith } from "./page.ts";
+import { ordersPart } from "./page.ts";
 
 test("the orders in docs/performance.md are those of the last result; `pnpm bench:orders --write` writes both", () => {
-  expect(page()).toBe(pageWith(lastOrders()));
+  expect(ordersPart.page()).toBe(ordersPart.pageWith(ordersPart.last()));
 });
 
 test("every figure of them was measured", () => {
-  const { levels, shares } = lastOrders();
+  const { levels, shares } = ordersPart.last();
   const figures = levels.flatMap(({ answeredMs, paidMs, ...rest }) => [
     ...Object.values<number>({ ...answeredMs }),
     ...Object.values<number>({ ...paidMs }),

@@ -1,8 +1,7 @@
-import { readFileSync, writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { markdownTable } from "../../scaling/markdown-table.ts";
-import { pageWithPart } from "../marked-part.ts";
+import { type PagePart, pagePart } from "../page-part.ts";
 import type { Share } from "../profile.ts";
+import { shortMs } from "../table.ts";
 import type { OrdersAtATime, OrdersMeasured } from "./measure-orders.ts";
 
 /** What was measured, and where. */
@@ -13,39 +12,15 @@ export interface OrdersResult extends OrdersMeasured {
   readonly cores: number;
 }
 
-const resultPath = fileURLToPath(new URL("measured.json", import.meta.url));
-const pagePath = fileURLToPath(new URL("../../../docs/performance.md", import.meta.url));
-
-const marks = {
-  begin: "<!-- orders: written by `pnpm bench:orders --write` -->\n",
-  end: "<!-- end of orders -->\n",
-};
+/** The orders in `docs/performance.md`. */
+export const ordersPart: PagePart<OrdersResult> = pagePart(
+  new URL("measured.json", import.meta.url),
+  { begin: "<!-- orders: written by `pnpm bench:orders --write` -->\n", end: "<!-- end of orders -->\n" },
+  linesOf,
+);
 
 /** Less is not worth a row. */
 const leastShare = 0.01;
-
-/** The result that is committed. */
-export function lastOrders(): OrdersResult {
-  return JSON.parse(readFileSync(resultPath, "utf8")) as OrdersResult;
-}
-
-/** The page as it is. */
-export function page(): string {
-  return readFileSync(pagePath, "utf8");
-}
-
-/** The page with this result in it. */
-export function pageWith(result: OrdersResult): string {
-  return pageWithPart(page(), marks, linesOf(result));
-}
-
-/** Keeps a result, and shows it. */
-export function writeOrders(result: OrdersResult): void {
-  const short = (_key: string, value: unknown) =>
-    typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(4)) : value;
-  writeFileSync(resultPath, `${JSON.stringify(result, short, 2)}\n`);
-  writeFileSync(pagePath, pageWith(lastOrders()));
-}
 
 function linesOf({ measuredAt, node, processor, cores, levels, shares }: OrdersResult): string {
   return `Measured on ${measuredAt.slice(0, 10)} with Node ${node} on ${cores} cores of ${processor}, which the services and their caller share.
@@ -67,8 +42,8 @@ ${markdownTable(["busy with", "order", "payment"], shareRows(shares.order, share
 }
 
 function levelRow({ atATime, perSecond, answeredMs, paidMs, onOrder, onPayment }: OrdersAtATime): readonly string[] {
-  const milliseconds = (microseconds: number) => `${(microseconds / 1_000).toPrecision(2)} ms`;
-  const both = ({ p50, p99 }: OrdersAtATime["paidMs"]) => `${p50.toPrecision(2)} / ${p99.toPrecision(2)}`;
+  const milliseconds = (microseconds: number) => `${shortMs(microseconds / 1_000)} ms`;
+  const both = ({ p50, p99 }: OrdersAtATime["paidMs"]) => `${shortMs(p50)} / ${shortMs(p99)}`;
   return [
     String(atATime),
     perSecond.toPrecision(3),

@@ -5,7 +5,7 @@
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { measureOrders } from "./measure-orders.ts";
-import { writeOrders } from "./page.ts";
+import { ordersPart } from "./page.ts";
 
 const { values } = parseArgs({
   options: { quick: { type: "boolean", default: false }, write: { type: "boolean", default: false } },
@@ -23,5 +23,5 @@ const result = {
   ...measured,
 };
 console.log(JSON.stringify(result, null, 2));
-if (values.write) writeOrders(result);
+if (values.write) ordersPart.write(result);
 process.exit();

@@ -1,11 +1,13 @@
 import { expect, test } from "vitest";
-import { lastSteps, page, pageWith } from "./page.ts";
+import { stepsPart } from "./page.ts";
 import { steps } from "./steps.ts";
 
 test("the steps in docs/performance.md are those of the last result; `pnpm bench:steps --write` writes both", () => {
-  expect(page()).toBe(pageWith(lastSteps()));
+  expect(stepsPart.page()).toBe(stepsPart.pageWith(stepsPart.last()));
 });
 
 test("each step that there is was measured", () => {
-  expect(lastSteps().steps.map(({ id, what }) => ({ id, what }))).toEqual(steps.map(({ id, what }) => ({ id, what })));
+  expect(stepsPart.last().steps.map(({ id, what }) => ({ id, what }))).toEqual(
+    steps.map(({ id, what }) => ({ id, what })),
+  );
 });

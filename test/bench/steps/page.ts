@@ -1,7 +1,6 @@
-import { readFileSync, writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { markdownTable } from "../../scaling/markdown-table.ts";
-import { pageWithPart } from "../marked-part.ts";
+import type { HeapSaid } from "../heap-accounts.ts";
+import { type PagePart, pagePart } from "../page-part.ts";
 import { rounded, times } from "../table.ts";
 import type { StepResult } from "./measure-step.ts";
 
@@ -15,47 +14,44 @@ export interface StepsResult {
   readonly steps: readonly StepResult[];
 }
 
-const resultPath = fileURLToPath(new URL("measured.json", import.meta.url));
-const pagePath = fileURLToPath(new URL("../../../docs/performance.md", import.meta.url));
-const marks = {
-  begin: "<!-- steps: written by `pnpm bench:steps --write` -->\n",
-  end: "<!-- end of steps -->\n",
-};
-
-/** The result that is committed. */
-export function lastSteps(): StepsResult {
-  return JSON.parse(readFileSync(resultPath, "utf8")) as StepsResult;
-}
-
-/** The page as it is. */
-export function page(): string {
-  return readFileSync(pagePath, "utf8");
-}
-
-/** The page with this result in it. */
-export function pageWith(result: StepsResult): string {
-  return pageWithPart(page(), marks, linesOf(result));
-}
-
-/** Keeps a result, and shows it. */
-export function writeSteps(result: StepsResult): void {
-  const short = (_key: string, value: unknown) =>
-    typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(4)) : value;
-  writeFileSync(resultPath, `${JSON.stringify(result, short, 2)}\n`);
-  writeFileSync(pagePath, pageWith(lastSteps()));
-}
+/** The steps in `docs/performance.md`. */
+export const stepsPart: PagePart<StepsResult> = pagePart(
+  new URL("measured.json", import.meta.url),
+  { begin: "<!-- steps: written by `pnpm bench:steps --write` -->\n", end: "<!-- end of steps -->\n" },
+  linesOf,
+);
 
 /** A step as a line for the terminal. */
-export function lineOf({ id, processor, savedMicroseconds }: StepResult): string {
-  return `${id.padEnd(24)} ${times(processor).padEnd(22)} ${rounded(savedMicroseconds)} µs`;
+export function lineOf(step: StepResult): string {
+  const { id, processor, savedMicroseconds } = step;
+  const [allocated, survived] = heapCells(step);
+  return `${id.padEnd(24)} ${times(processor).padEnd(22)} ${rounded(savedMicroseconds).padEnd(16)} ${allocated.padEnd(14)} ${survived}`.trimEnd();
+}
+
+/** Without the step, and as it is. */
+function heapCells({ heap }: StepResult): readonly [allocated: string, survived: string] {
+  if (heap === undefined) return ["", ""];
+  const { asItIs, undone } = heap;
+  const both = (of: keyof HeapSaid) => `${kilobytes(undone[of])} → ${kilobytes(asItIs[of])}`;
+  return [both("allocated"), both("survived")];
+}
+
+function kilobytes(bytes: number): string {
+  return (bytes / 1_000).toFixed(1);
 }
 
 function linesOf({ measuredAt, node, processor, pairs, windowMs, steps }: StepsResult): string {
   return `Measured on ${measuredAt.slice(0, 10)} with Node ${node} on ${processor}: ${pairs} pairs of windows of ${windowMs} ms a step.
 
 ${markdownTable(
-  ["case", "step", "without it", "µs saved a call"],
-  steps.map((step) => [step.case, step.what, times(step.processor), rounded(step.savedMicroseconds)]),
+  ["case", "step", "without it", "µs saved", "KB made", "KB moved"],
+  steps.map((step) => [
+    step.case,
+    step.what,
+    times(step.processor),
+    rounded(step.savedMicroseconds),
+    ...heapCells(step),
+  ]),
 )}
 `;
 }

@@ -12,7 +12,7 @@ import { seededRandom } from "../../kills/seeded-random.ts";
 import { copyTree } from "../../mutants/copied-tree.ts";
 import { makeMaterial } from "../material.ts";
 import { measureStep, type StepResult } from "./measure-step.ts";
-import { lineOf, writeSteps } from "./page.ts";
+import { lineOf, stepsPart } from "./page.ts";
 import { steps } from "./steps.ts";
 
 const top = fileURLToPath(new URL("../../..", import.meta.url));
@@ -55,7 +55,7 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 if (write) {
-  writeSteps({
+  stepsPart.write({
     measuredAt: new Date().toISOString(),
     node: process.version,
     processor: cpus()[0]?.model ?? "an unknown processor",

@@ -7,7 +7,7 @@ export interface Step {
   /** What it is, for a reader of the table. */
   readonly what: string;
   /** The case that is measured with it and without it; `full` unless given. */
-  readonly case?: "serve" | "client";
+  readonly case?: "serve" | "client" | "orders";
   readonly undo: readonly Edit[];
 }
 
@@ -56,17 +56,6 @@ export const steps: readonly Step[] = [
         file: `${auth}/with-answer.ts`,
         search: "return isThenable(answer) ? Promise.resolve(answer).then(goOn) : goOn(answer);",
         replace: "return Promise.resolve(answer).then(goOn);",
-      },
-    ],
-  },
-  {
-    id: "texts-once",
-    what: "a text of a record that was looked through before is not looked through again",
-    undo: [
-      {
-        file: `${auth}/decision-event.ts`,
-        search: "  if (harmless.get(text) === true) return text as Printable;\n",
-        replace: "",
       },
     ],
   },
@@ -127,27 +116,6 @@ export const steps: readonly Step[] = [
     ],
   },
   {
-    id: "private-name",
-    what: "who calls is a private name on the metadata, and in no `WeakMap`",
-    undo: [
-      {
-        file: `${auth}/identity.ts`,
-        search: "  if (!Identified.change(metadata, identity)) new Identified(metadata, identity);",
-        replace: "  identities.set(metadata, identity);",
-      },
-      {
-        file: `${auth}/identity.ts`,
-        search: "const identity = Identified.of(metadata);",
-        replace: "const identity = identities.get(metadata);",
-      },
-      {
-        file: `${auth}/identity.ts`,
-        search: "/** Remembers the identity of the call that this metadata belongs to. */",
-        replace: "const identities = new WeakMap<Metadata, Identity>();\n",
-      },
-    ],
-  },
-  {
     id: "signal-when-asked-for",
     what: "the signal of a handler, and its timer, are made when it asks for them",
     case: "serve",
@@ -180,6 +148,42 @@ export const steps: readonly Step[] = [
         file: `${auth}/with-answer.ts`,
         search: "return isThenable(answer) ? Promise.resolve(answer).then(goOn) : goOn(answer);",
         replace: "return Promise.resolve(answer).then(goOn);",
+      },
+    ],
+  },
+  {
+    id: "commits-together",
+    what: "SQLite commits together what has ended in the same turn",
+    case: "orders",
+    undo: [
+      {
+        file: "packages/database/src/grouped-commits.ts",
+        search: "const MAX_IN_GROUP = 100;",
+        replace: "const MAX_IN_GROUP = 1;",
+      },
+    ],
+  },
+  {
+    id: "statements-once",
+    what: "a statement of SQL is prepared once",
+    case: "orders",
+    undo: [
+      {
+        file: "packages/database/src/grouped-commits.ts",
+        search: "    if (known !== undefined) return known;\n",
+        replace: "",
+      },
+    ],
+  },
+  {
+    id: "many-orders-at-a-time",
+    what: "32 orders are being paid at a time, and not 8",
+    case: "orders",
+    undo: [
+      {
+        file: "services/order/src/outbox.ts",
+        search: "const defaultConcurrency = 32;",
+        replace: "const defaultConcurrency = 8;",
       },
     ],
   },
