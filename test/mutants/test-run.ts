@@ -3,8 +3,11 @@ import { readFile, rm } from "node:fs/promises";
 import { join, relative } from "node:path";
 
 /** What vitest writes; only what is read here. */
-interface Report {
+export interface Report {
   readonly testResults: readonly {
+    /** The file, absolute. */
+    readonly name: string;
+    readonly status: string;
     readonly message: string;
     readonly assertionResults: readonly {
       readonly status: string;
@@ -62,7 +65,7 @@ export async function runTests(
 }
 
 /** `packages/auth` of `packages/auth/src/x.test.ts`; `test` of `test/processes/x.test.ts`. */
-function packageOf(file: string): string {
+export function packageOf(file: string): string {
   return /^(?:(?:packages|services)\/)?[^/]+/.exec(file)?.[0] ?? "";
 }
 

@@ -2,6 +2,8 @@ import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { CallBudget } from "./call-budget.ts";
 
+// With a clock of its own, whatever is waited for for longer hangs.
+vi.setConfig({ testTimeout: 5_000 });
 beforeEach(() => {
   vi.useFakeTimers();
 });
