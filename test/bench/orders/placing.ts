@@ -1,7 +1,7 @@
 // The services as processes, and a client that has them place orders whenever the bench says so; what is measured is order.
 import { startProcesses } from "../../stack/process-stack.ts";
 import { unlimited } from "../../stack/unlimited.ts";
-import { closedLoop } from "../closed-loop.ts";
+import { type Call, closedLoop } from "../closed-loop.ts";
 import { pidOf, placed, storefrontOf } from "./placed.ts";
 
 /** What the bench says: a window to place orders in, so many at a time, or that it is done. */
@@ -11,16 +11,22 @@ const stack = await startProcesses({ environmentOf: () => unlimited });
 const { client } = storefrontOf(stack);
 const [measured, other] = [await pidOf(stack, "order"), await pidOf(stack, "payment")];
 
-async function call(): Promise<string | undefined> {
-  return await placed(client).then(
-    () => undefined,
-    (error: unknown) => String(error),
-  );
+async function place(): Promise<string | undefined> {
+  try {
+    await placed(client);
+    return undefined;
+  } catch (error) {
+    return String(error);
+  }
 }
+
+const call: Call = (_lane, done) => {
+  void (async () => done(await place()))();
+};
 
 async function answered(order: PlacingOrder): Promise<object> {
   if (!("end" in order)) {
-    return await closedLoop({ call: (_lane, done) => void call().then(done), ...order, measured, other });
+    return await closedLoop({ call, ...order, measured, other });
   }
   await stack[Symbol.asyncDispose]();
   return {};
