@@ -38,9 +38,8 @@ export class Gate implements OpenCall {
   #message: { readonly message: unknown } | undefined;
   #isHalfClosed = false;
   #standing: Standing = "judged";
-  /** By what it was let in, from then until its end; and its place among those. */
+  /** By what it was let in, from then until its end. */
   #admission: Admission | undefined;
-  #place = 0;
   #running: RunningCall | undefined;
 
   constructor(guard: Guard, call: EndableCall, record: CallRecord) {
@@ -83,14 +82,13 @@ export class Gate implements OpenCall {
   letIn(admission: Admission): void {
     this.#standing = "in";
     this.#admission = admission;
-    this.#place = this.#guard.open.add(this);
+    this.#guard.open.add(this);
     this.#handOn();
   }
 
   /** Most calls are over before they are judged a second time. */
   recheck(round: Round): void {
-    // A round that began before the call did knows less than the call was let in by.
-    if (this.#admission === undefined || this.#admission.judgedAtMs > round.atMs) return;
+    if (this.#admission === undefined) return;
     this.#running ??= new RunningCall(this.#admission, (reason, cause) => this.#end(reason, cause));
     this.#running.recheck(round);
   }
@@ -177,7 +175,7 @@ export class Gate implements OpenCall {
   /** It is not judged again. */
   #standDown(): void {
     if (this.#admission === undefined) return;
-    this.#guard.open.delete(this, this.#place);
+    this.#guard.open.delete(this);
     this.#running?.stop();
     this.#running = undefined;
     this.#admission = undefined;

@@ -14,12 +14,12 @@ test("judges every call each second with one timer for all, and none when there 
   const open = new OpenCalls(Date.now, () => grants);
   const rounds: Round[] = [];
   const calls = [1, 2, 3].map(() => ({ recheck: (round: Round) => void rounds.push(round) }));
-  const places = calls.map((call) => open.add(call));
+  for (const call of calls) open.add(call);
   expect(vi.getTimerCount()).toBe(1);
   vi.advanceTimersByTime(2_000);
   expect(rounds).toHaveLength(6);
   expect(rounds.at(-1)).toMatchObject({ nowMs: Date.now(), grants });
-  for (const [index, call] of calls.entries()) open.delete(call, places[index] ?? -1);
+  for (const call of calls) open.delete(call);
   expect([vi.getTimerCount(), open.size]).toEqual([0, 0]);
 });
 
@@ -74,26 +74,37 @@ test("does not judge what left while others were judged", () => {
       isJudged = true;
     },
   };
-  open.add({ recheck: () => open.delete(late, place) });
-  const place = open.add(late);
+  open.add({ recheck: () => open.delete(late) });
+  open.add(late);
   vi.advanceTimersByTime(1_000);
   expect(isJudged).toBe(false);
 });
 
-test("a call that ends twice does not take the place of another one away", () => {
+test("a call that ends twice takes no other one away", () => {
   const open = new OpenCalls(Date.now, () => grants);
   const rounds: string[] = [];
   const call = (name: string) => ({ recheck: () => void rounds.push(name) });
-  const [first, second, third] = [call("first"), call("second"), call("third")];
-  const place = open.add(first);
+  const [first, second] = [call("first"), call("second")];
+  open.add(first);
   open.add(second);
-  open.delete(first, place);
-  open.delete(first, place);
-  expect(open.size).toBe(1);
-  open.add(third);
-  open.delete(first, place);
+  open.delete(first);
+  open.delete(first);
   vi.advanceTimersByTime(1_000);
-  expect([rounds.toSorted(), open.size]).toEqual([["second", "third"], 2]);
+  expect([rounds, open.size]).toEqual([["second"], 1]);
+});
+
+test("does not judge by a round what came after it began", () => {
+  const open = new OpenCalls(Date.now, () => grants);
+  const judged: string[] = [];
+  const late = { recheck: () => void judged.push("late") };
+  open.add({ recheck: () => open.add(late) });
+  // More than are judged in one go.
+  for (let index = 1; index < 300; index += 1) open.add({ recheck: () => void judged.push("other") });
+  vi.advanceTimersToNextTimer();
+  while (judged.length < 299) vi.advanceTimersToNextTimer();
+  expect(judged).not.toContain("late");
+  vi.advanceTimersByTime(1_000);
+  expect(judged).toContain("late");
 });
 
 test.each<[string, () => number]>([

@@ -24,12 +24,7 @@ export interface OpenCall {
 
 /** The calls that run: each is judged again every second, since a stream may outlive what it was let in for. */
 export class OpenCalls {
-  /**
-   * Each at its own place, which is somebody else's when it has gone. A set would do, but each time that V8 rebuilds one, what it held then is kept
-   * until the whole heap is collected: nearly every call would outlive its end by a second.
-   */
-  readonly #places: (OpenCall | undefined)[] = [];
-  readonly #free: number[] = [];
+  readonly #calls = new Set<OpenCall>();
   readonly #now: () => number;
   readonly #grants: () => unknown;
   #timer: NodeJS.Timeout | undefined;
@@ -45,25 +40,17 @@ export class OpenCalls {
   }
 
   get size(): number {
-    return this.#places.length - this.#free.length;
+    return this.#calls.size;
   }
 
-  /** Tells its place. */
-  add(call: OpenCall): number {
-    const place = this.#free.pop() ?? this.#places.length;
-    this.#places[place] = call;
+  add(call: OpenCall): void {
+    this.#calls.add(call);
     // One timer for all of them, and none while there are none.
     this.#timer ??= setInterval(() => this.#recheck(), recheckMs).unref();
-    return place;
   }
 
-  delete(call: OpenCall, place: number): void {
-    if (this.#places[place] !== call) return;
-    this.#places[place] = undefined;
-    this.#free.push(place);
-    if (this.size > 0) return;
-    this.#places.length = 0;
-    this.#free.length = 0;
+  delete(call: OpenCall): void {
+    if (!this.#calls.delete(call) || this.#calls.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
@@ -76,14 +63,15 @@ export class OpenCalls {
       nowMs: orUndefined(() => readClock(this.#now)),
       grants: orUndefined(this.#grants),
     };
-    this.#judge(0, round);
+    // Those that there are: what comes later may have been let in by newer grants than the round knows.
+    this.#judge([...this.#calls], round);
   }
 
-  #judge(first: number, round: Round): void {
-    const next = first + sliceLength;
-    // By its place and not in a copy: what leaves while others are judged is not judged.
-    for (let place = first; place < next; place += 1) this.#places[place]?.recheck(round);
-    if (next < this.#places.length) setImmediate(() => this.#judge(next, round));
+  #judge(calls: readonly OpenCall[], round: Round): void {
+    for (const call of calls.slice(0, sliceLength)) {
+      if (this.#calls.has(call)) call.recheck(round);
+    }
+    if (calls.length > sliceLength) setImmediate(() => this.#judge(calls.slice(sliceLength), round));
     else this.#isRunning = false;
   }
 }

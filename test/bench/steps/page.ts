@@ -1,5 +1,5 @@
 import { markdownTable } from "../../scaling/markdown-table.ts";
-import type { HeapSaid } from "../heap-accounts.ts";
+import type { HeapSaid } from "../heap.ts";
 import { type PagePart, pagePart } from "../page-part.ts";
 import { rounded, times } from "../table.ts";
 import type { StepResult } from "./measure-step.ts";

@@ -77,9 +77,9 @@ export const steps: readonly Step[] = [
     undo: [
       {
         file: `${auth}/gate.ts`,
-        search: "    this.#place = this.#guard.open.add(this);\n",
+        search: "    this.#guard.open.add(this);\n",
         replace:
-          "    this.#place = this.#guard.open.add(this);\n    this.#running = new RunningCall(admission, (reason, cause) => this.#end(reason, cause));\n",
+          "    this.#guard.open.add(this);\n    this.#running = new RunningCall(admission, (reason, cause) => this.#end(reason, cause));\n",
       },
     ],
   },
@@ -91,27 +91,6 @@ export const steps: readonly Step[] = [
         file: `${auth}/endable-call.ts`,
         search: "    this.#judge = undefined;\n    judge?.onEnd();",
         replace: "    judge?.onEnd();",
-      },
-    ],
-  },
-  {
-    id: "calls-in-an-array",
-    what: "the calls that run are in no `Set`",
-    undo: [
-      {
-        file: `${auth}/open-calls.ts`,
-        search: "    this.#places[place] = call;\n",
-        replace: "    this.#places[place] = call;\n    inSet.add(call);\n",
-      },
-      {
-        file: `${auth}/open-calls.ts`,
-        search: "    this.#places[place] = undefined;\n",
-        replace: "    this.#places[place] = undefined;\n    inSet.delete(call);\n",
-      },
-      {
-        file: `${auth}/open-calls.ts`,
-        search: "export class OpenCalls {",
-        replace: "const inSet = new Set<OpenCall>();\n\nexport class OpenCalls {",
       },
     ],
   },
