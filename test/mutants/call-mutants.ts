@@ -251,8 +251,8 @@ export const callMutants: readonly Mutant[] = [
     id: "judged-by-an-older-round",
     opens: "a call that new grants let in is ended by the old ones",
     file: `${src}/open-calls.ts`,
-    search: "this.#judge(calls.slice(sliceLength), round)",
-    replace: "this.#judge([...this.#calls].slice(sliceLength), round)",
+    search: "this.#judge(places.slice(sliceLength), round)",
+    replace: "this.#judge([...this.#places].slice(sliceLength), round)",
     tests: [`${src}/attempt.test.ts`, `${src}/open-calls.test.ts`],
   },
   {

@@ -26,8 +26,8 @@ export const clientMutants: readonly Mutant[] = [
     id: "credentials-by-hand",
     opens: "a caller's own metadata goes along with, or in place of, the credentials of the channel",
     file: call,
-    search: "metadata.get(its).length > 0);",
-    replace: "metadata.get(its).length > 9);",
+    search: "Object.hasOwn(given, its));",
+    replace: "Object.hasOwn(given, `${its}?`));",
     tests: [`${test}/connect.test.ts`],
   },
   {
@@ -74,8 +74,8 @@ export const clientMutants: readonly Mutant[] = [
     id: "sent-again-after-an-answer",
     opens: "a call that has been answered in part is sent once more",
     file: call,
-    search: "      onReceiveMetadata: (metadata) => {\n        this.#answered();",
-    replace: "      onReceiveMetadata: (metadata) => {",
+    search: "  onReceiveMetadata(metadata: Metadata): void {\n    this.#answered();",
+    replace: "  onReceiveMetadata(metadata: Metadata): void {",
     tests: [`${test}/second-attempt.test.ts`],
   },
   {

@@ -14,7 +14,7 @@ export interface OutgoingCall {
   readonly path: string;
   readonly deadline: Deadline;
   readonly presenters: readonly Presenter[];
-  /** The metadata keys that they set. */
+  /** The metadata keys that they set, in lower case. */
   readonly keys: readonly string[];
   /** Opens it on the channel that is current. */
   readonly open: () => MutualTlsCall;
@@ -23,7 +23,6 @@ export interface OutgoingCall {
 /** What was said to a call, so that it can be said once more. */
 interface Said {
   readonly metadata: Metadata;
-  readonly listener: Listener;
   message: Buffer | undefined;
   context: MessageContext;
   reading: boolean;
@@ -36,6 +35,8 @@ interface Sent {
   presented: Presented;
 }
 
+const nothing: Presented = [];
+
 /** The refusals that say of a credential what a fresh one may mend. */
 const mendable: ReadonlySet<string | undefined> = new Set(["CREDENTIAL_INVALID", "CREDENTIAL_EXPIRED"]);
 
@@ -43,11 +44,13 @@ const mendable: ReadonlySet<string | undefined> = new Set(["CREDENTIAL_INVALID",
  * A call that shows its first message, as bytes, to whoever signs it, and that is sent once more when it was refused for
  * a credential that has been mended: as long as its one message is all that there is, and nothing has come back.
  */
-export class AuthenticatedCall implements Call {
+export class AuthenticatedCall implements Call, Listener {
   readonly #outgoing: OutgoingCall;
   #sent: Sent;
   /** Gone as soon as the call may not be sent again. */
   #said: Said | undefined;
+  /** Who hears of the call, until it is over. */
+  #listener: Listener | undefined;
   /** The message for those who sign it, or why they get none; and those who wait for it. */
   #toSign: Uint8Array | Error | undefined;
   #waiting: PromiseWithResolvers<Uint8Array> | undefined;
@@ -59,14 +62,35 @@ export class AuthenticatedCall implements Call {
   }
 
   start(metadata: Metadata, listener: Listener): void {
-    const key = this.#outgoing.keys.find((its) => metadata.get(its).length > 0);
+    const given = metadata.getMap();
+    const key = this.#outgoing.keys.find((its) => Object.hasOwn(given, its));
     if (key !== undefined) {
       this.#neverBegin();
       throw new TypeError(`${key} is set by the credentials of this channel.`);
     }
-    const nothing = { message: undefined, context: {}, reading: false, halfClosed: false };
-    this.#said = { metadata: metadata.clone(), listener, ...nothing };
-    this.#sent.call.start(metadata, this.#hearing(listener));
+    this.#said = { metadata: metadata.clone(), message: undefined, context: {}, reading: false, halfClosed: false };
+    this.#listener = listener;
+    this.#sent.call.start(metadata, this);
+  }
+
+  onReceiveMetadata(metadata: Metadata): void {
+    this.#answered();
+    this.#listener?.onReceiveMetadata(metadata);
+  }
+
+  onReceiveMessage(message: unknown): void {
+    this.#answered();
+    this.#listener?.onReceiveMessage(message);
+  }
+
+  onReceiveStatus(received: StatusObject): void {
+    if (received.code === status.UNAUTHENTICATED && this.#mended(received) && this.#sendAgain()) return;
+    this.#answered();
+    const listener = this.#listener;
+    // Grpc-js may hold a call that is over until the whole heap is collected, and this with it, but not all that hangs on it.
+    this.#listener = undefined;
+    this.#sent.presented = nothing;
+    listener?.onReceiveStatus(received);
   }
 
   sendMessageWithContext(context: MessageContext, message: Buffer): void {
@@ -121,7 +145,7 @@ export class AuthenticatedCall implements Call {
     const { path, presenters, open } = this.#outgoing;
     const call = open();
     const { certificateThumbprint } = call;
-    const sent: Sent = { call, presented: new Map() };
+    const sent: Sent = { call, presented: nothing };
     const message = () => {
       // Grpc-js makes no other attempt once there is an answer.
       if (this.#isAnswered) throw new Error("The call has been answered: there is nothing to sign.");
@@ -138,7 +162,6 @@ export class AuthenticatedCall implements Call {
     return sent;
   }
 
-  /** An error takes longer to make than a signature, so that none is made where nobody would get it. */
   /** The first message, and no other one. */
   #sign(message: Uint8Array): void {
     if (this.#toSign !== undefined) return;
@@ -146,6 +169,7 @@ export class AuthenticatedCall implements Call {
     this.#waiting?.resolve(message);
   }
 
+  /** An error takes longer to make than a signature, so that none is made where nobody would get it. */
   #neverSigned(why: string): void {
     if (this.#toSign !== undefined) return;
     this.#toSign = new Error(why);
@@ -160,24 +184,6 @@ export class AuthenticatedCall implements Call {
     call.start(new Metadata(), { onReceiveMetadata: unheard, onReceiveMessage: unheard, onReceiveStatus: unheard });
   }
 
-  #hearing(listener: Listener): Listener {
-    return {
-      onReceiveMetadata: (metadata) => {
-        this.#answered();
-        listener.onReceiveMetadata(metadata);
-      },
-      onReceiveMessage: (message: unknown) => {
-        this.#answered();
-        listener.onReceiveMessage(message);
-      },
-      onReceiveStatus: (received) => {
-        if (received.code === status.UNAUTHENTICATED && this.#mended(received) && this.#sendAgain()) return;
-        this.#answered();
-        listener.onReceiveStatus(received);
-      },
-    };
-  }
-
   #answered(): void {
     this.#said = undefined;
     this.#toSign = undefined;
@@ -188,7 +194,7 @@ export class AuthenticatedCall implements Call {
   #mended(refused: StatusObject): boolean {
     const reason = reasonOf(refused);
     const serverTimeSeconds = serverTimeOf(refused);
-    const mended = [...this.#sent.presented].map(([presenter, presented]) => {
+    const mended = this.#sent.presented.map(([presenter, presented]) => {
       try {
         return presenter.refused?.({ reason, serverTimeSeconds, presented }) ?? false;
       } catch {
@@ -208,7 +214,7 @@ export class AuthenticatedCall implements Call {
       return false; // the channels are closed
     }
     const { call } = this.#sent;
-    call.start(said.metadata, this.#hearing(said.listener));
+    call.start(said.metadata, this);
     if (said.reading) call.startRead();
     call.sendMessageWithContext(said.context, said.message);
     call.halfClose();

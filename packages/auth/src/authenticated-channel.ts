@@ -54,7 +54,7 @@ export class AuthenticatedChannel implements ChannelInterface {
 type Shown = Pick<OutgoingCall, "presenters" | "keys">;
 
 function shown(presenters: readonly Presenter[]): Shown {
-  return { presenters, keys: presenters.flatMap((presenter) => presenter.metadataKeys) };
+  return { presenters, keys: presenters.flatMap(({ metadataKeys }) => metadataKeys.map((key) => key.toLowerCase())) };
 }
 
 const nothing = shown([]);

@@ -3,7 +3,7 @@ import type { AttemptFacts, Presenter } from "./presenter.ts";
 import { type Answer, orElse, withAnswer } from "./with-answer.ts";
 
 /** What each presenter gave for one attempt. */
-export type Presented = ReadonlyMap<Presenter, Readonly<Record<string, string>>>;
+export type Presented = readonly (readonly [Presenter, Readonly<Record<string, string>>])[];
 
 /**
  * Call credentials that ask the presenters anew at each attempt: grpc-js runs them for every retry, hedge and transparent retry.
@@ -38,21 +38,22 @@ export function presenting(
 function collect(
   presenters: readonly Presenter[],
   attempt: AttemptFacts,
-  presented: Map<Presenter, Readonly<Record<string, string>>> = new Map(),
+  presented: Presented[number][] = [],
 ): Answer<Presented> {
-  const presenter = presenters[presented.size];
+  const presenter = presenters[presented.length];
   if (presenter === undefined) return presented;
-  return withAnswer(presenter.present(attempt), (values) =>
-    collect(presenters, attempt, presented.set(presenter, values)),
-  );
+  return withAnswer(presenter.present(attempt), (values) => {
+    presented.push([presenter, values]);
+    return collect(presenters, attempt, presented);
+  });
 }
 
 function metadataOf(presented: Presented): Metadata {
   const metadata = new Metadata();
-  for (const values of presented.values()) {
-    for (const [key, value] of Object.entries(values)) {
+  for (const [, values] of presented) {
+    for (const key of Object.keys(values)) {
       try {
-        metadata.set(key, value);
+        metadata.set(key, values[key] as string);
       } catch {
         // What grpc-js says of a value that cannot be sent quotes it.
         throw new TypeError("A credential has a value that metadata cannot carry.");

@@ -1,6 +1,4 @@
 import { promisify } from "node:util";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import {
   Client,
   credentials,
@@ -12,6 +10,7 @@ import {
   type ServiceError,
   status,
 } from "@grpc/grpc-js";
+import { isCollected } from "@zero-trust/testkit";
 import { expect, test } from "vitest";
 import { EndableCall, type Judge } from "./endable-call.ts";
 import { Reason } from "./gen/zerotrust/auth/v1/policy_pb.ts";
@@ -90,9 +89,11 @@ test("a refusal that a handler passes on from a call of its own is none of this 
   await promisify(server.tryShutdown.bind(server))();
 });
 
+/** Outside of the function that uses it, of which it would hold all. */
+const wire = { start: () => undefined } as unknown as ServerInterceptingCallInterface;
+
 /** A call on a wire of the test's own. */
 function callOf(judge: Judge) {
-  const wire = { start: () => undefined } as unknown as ServerInterceptingCallInterface;
   const call = new EndableCall(wire, judge);
   const heard: string[] = [];
   call.start({
@@ -122,28 +123,23 @@ test("a handler hears nothing more once its call is over", () => {
   expect(heard).toEqual(["metadata", "cancel"]);
 });
 
-test("a call that is over lets go of all that it was judged by, also while something still holds the call", async () => {
-  setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc") as () => void;
+test("a call that is over lets go of its judge and of its handler, also while something still holds the call", async () => {
   let ends = 0;
-  const judgedBy = (): [EndableCall, WeakRef<Judge>] => {
+  const judgedAndHandled = (): [EndableCall, WeakRef<Judge>, WeakRef<object>] => {
     const judge: Judge = {
       ...silent,
       onEnd: () => {
         ends += 1;
       },
     };
-    return [callOf(judge).call, new WeakRef(judge)];
+    const { call, heard } = callOf(judge);
+    return [call, new WeakRef(judge), new WeakRef(heard)];
   };
-  const [call, judge] = judgedBy();
-  const isCollected = async () => {
-    await new Promise(setImmediate); // what a WeakRef was asked for is held until its job ends
-    collect();
-    return judge.deref() === undefined;
-  };
-  expect(await isCollected()).toBe(false);
+  const [call, judge, heard] = judgedAndHandled();
+  expect([await isCollected(judge), await isCollected(heard)]).toEqual([false, false]);
   call.onCancel();
   expect(ends).toBe(1);
-  await expect.poll(isCollected).toBe(true);
+  await expect.poll(() => isCollected(judge)).toBe(true);
+  await expect.poll(() => isCollected(heard)).toBe(true);
   expect(call).toBeInstanceOf(EndableCall);
 });

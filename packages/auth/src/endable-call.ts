@@ -54,10 +54,12 @@ export class EndableCall extends ServerInterceptingCall implements InnerListener
 
   onCancel(): void {
     const judge = this.#judge;
-    // A stream of HTTP/2 that is over may be held until the whole heap is collected, and this with it, but not all that was judged by.
+    // A stream of HTTP/2 that is over may be held until the whole heap is collected, and this with it, but neither all that was judged by
+    // nor what its handler made.
     this.#judge = undefined;
     judge?.onEnd();
     this.#cancel();
+    this.#handler = undefined;
   }
 
   handOnMetadata(metadata: Metadata): void {

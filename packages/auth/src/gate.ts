@@ -6,7 +6,7 @@ import type { EndableCall } from "./endable-call.ts";
 import { Reason } from "./gen/zerotrust/auth/v1/policy_pb.ts";
 import type { GuardOptions } from "./guard-options.ts";
 import type { Limiter } from "./limits/limiter.ts";
-import type { OpenCall, OpenCalls, Round } from "./open-calls.ts";
+import type { OpenCall, OpenCalls, Place, Round } from "./open-calls.ts";
 import { refusal } from "./refusal.ts";
 import { type Admission, RunningCall } from "./running-call.ts";
 
@@ -38,8 +38,9 @@ export class Gate implements OpenCall {
   #message: { readonly message: unknown } | undefined;
   #isHalfClosed = false;
   #standing: Standing = "judged";
-  /** By what it was let in, from then until its end. */
+  /** By what it was let in, from then until its end; and where it is among the calls that run. */
   #admission: Admission | undefined;
+  #place: Place | undefined;
   #running: RunningCall | undefined;
 
   constructor(guard: Guard, call: EndableCall, record: CallRecord) {
@@ -82,7 +83,7 @@ export class Gate implements OpenCall {
   letIn(admission: Admission): void {
     this.#standing = "in";
     this.#admission = admission;
-    this.#guard.open.add(this);
+    this.#place = this.#guard.open.add(this);
     this.#handOn();
   }
 
@@ -174,8 +175,9 @@ export class Gate implements OpenCall {
 
   /** It is not judged again. */
   #standDown(): void {
-    if (this.#admission === undefined) return;
-    this.#guard.open.delete(this);
+    if (this.#place === undefined) return;
+    this.#guard.open.delete(this.#place);
+    this.#place = undefined;
     this.#running?.stop();
     this.#running = undefined;
     this.#admission = undefined;

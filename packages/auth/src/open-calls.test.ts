@@ -14,12 +14,12 @@ test("judges every call each second with one timer for all, and none when there 
   const open = new OpenCalls(Date.now, () => grants);
   const rounds: Round[] = [];
   const calls = [1, 2, 3].map(() => ({ recheck: (round: Round) => void rounds.push(round) }));
-  for (const call of calls) open.add(call);
+  const places = calls.map((call) => open.add(call));
   expect(vi.getTimerCount()).toBe(1);
   vi.advanceTimersByTime(2_000);
   expect(rounds).toHaveLength(6);
   expect(rounds.at(-1)).toMatchObject({ nowMs: Date.now(), grants });
-  for (const call of calls) open.delete(call);
+  for (const place of places) open.delete(place);
   expect([vi.getTimerCount(), open.size]).toEqual([0, 0]);
 });
 
@@ -74,8 +74,8 @@ test("does not judge what left while others were judged", () => {
       isJudged = true;
     },
   };
-  open.add({ recheck: () => open.delete(late) });
-  open.add(late);
+  open.add({ recheck: () => open.delete(place) });
+  const place = open.add(late);
   vi.advanceTimersByTime(1_000);
   expect(isJudged).toBe(false);
 });
@@ -85,10 +85,10 @@ test("a call that ends twice takes no other one away", () => {
   const rounds: string[] = [];
   const call = (name: string) => ({ recheck: () => void rounds.push(name) });
   const [first, second] = [call("first"), call("second")];
-  open.add(first);
+  const place = open.add(first);
   open.add(second);
-  open.delete(first);
-  open.delete(first);
+  open.delete(place);
+  open.delete(place);
   vi.advanceTimersByTime(1_000);
   expect([rounds, open.size]).toEqual([["second"], 1]);
 });

@@ -22,9 +22,17 @@ export interface OpenCall {
   recheck(round: Round): void;
 }
 
+/**
+ * Where a call is among those that run, which it leaves when it is over. Of a set that is always being added to V8 keeps what was in it
+ * at times until the whole heap is collected; so that is not the call itself.
+ */
+export interface Place {
+  call: OpenCall | undefined;
+}
+
 /** The calls that run: each is judged again every second, since a stream may outlive what it was let in for. */
 export class OpenCalls {
-  readonly #calls = new Set<OpenCall>();
+  readonly #places = new Set<Place>();
   readonly #now: () => number;
   readonly #grants: () => unknown;
   #timer: NodeJS.Timeout | undefined;
@@ -40,17 +48,21 @@ export class OpenCalls {
   }
 
   get size(): number {
-    return this.#calls.size;
+    return this.#places.size;
   }
 
-  add(call: OpenCall): void {
-    this.#calls.add(call);
+  /** Tells where it is, for {@link delete}. */
+  add(call: OpenCall): Place {
+    const place = { call };
+    this.#places.add(place);
     // One timer for all of them, and none while there are none.
     this.#timer ??= setInterval(() => this.#recheck(), recheckMs).unref();
+    return place;
   }
 
-  delete(call: OpenCall): void {
-    if (!this.#calls.delete(call) || this.#calls.size > 0) return;
+  delete(place: Place): void {
+    place.call = undefined;
+    if (!this.#places.delete(place) || this.#places.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
@@ -64,14 +76,12 @@ export class OpenCalls {
       grants: orUndefined(this.#grants),
     };
     // Those that there are: what comes later may have been let in by newer grants than the round knows.
-    this.#judge([...this.#calls], round);
+    this.#judge([...this.#places], round);
   }
 
-  #judge(calls: readonly OpenCall[], round: Round): void {
-    for (const call of calls.slice(0, sliceLength)) {
-      if (this.#calls.has(call)) call.recheck(round);
-    }
-    if (calls.length > sliceLength) setImmediate(() => this.#judge(calls.slice(sliceLength), round));
+  #judge(places: readonly Place[], round: Round): void {
+    for (const { call } of places.slice(0, sliceLength)) call?.recheck(round);
+    if (places.length > sliceLength) setImmediate(() => this.#judge(places.slice(sliceLength), round));
     else this.#isRunning = false;
   }
 }

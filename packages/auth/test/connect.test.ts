@@ -61,6 +61,13 @@ describe("connect", () => {
     await expect(ping(channels, { metadata: { "x-api-key": "mine" } })).rejects.toThrow(/x-api-key is set by/);
     expect(server1.events).toEqual([]);
   });
+  test("refuses the metadata of a credential whose keys are written in capitals", async () => {
+    await using server1 = await start();
+    const own = { ...apiKey({ key: key.key }), metadataKeys: ["X-API-Key"] };
+    const channels = connect({ channels: await server1.channels("reporting"), credentials: [own] });
+    await expect(ping(channels, { metadata: { "x-api-key": "mine" } })).rejects.toThrow(/x-api-key is set by/);
+    expect(server1.events).toEqual([]);
+  });
   test("keeps nothing of a call that it refused to make: the connection of a former certificate is closed", async () => {
     await using server1 = await start();
     const issue = () => ca.issue({ spiffeId: idOf("reporting") });

@@ -9,6 +9,11 @@ import type { Trust } from "./trust.ts";
 
 type Call = ReturnType<grpc.ChannelInterface["createCall"]>;
 type CreateCall = Parameters<grpc.ChannelInterface["createCall"]>;
+type Listener = Parameters<Call["start"]>[1];
+
+interface Place {
+  call: Call | undefined;
+}
 
 /** A timer of Node runs at once when asked for more; a new connection after 24 days does no harm. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -19,7 +24,11 @@ export class ChannelGeneration {
   /** What was trusted when it was opened. */
   readonly trust: Trust;
   readonly #thumbprint: string;
-  readonly #calls = new Set<Call>();
+  /**
+   * The calls that have not ended, each where it leaves when it has. Of a set that is always being added to V8 keeps what was in it at times until
+   * the whole heap is collected; so that is not the call itself.
+   */
+  readonly #places = new Set<Place>();
   readonly #onServerExpired: () => void;
   #serverEnds: { readonly atMs: number; readonly timer: NodeJS.Timeout } | undefined;
   #retired: (() => void) | undefined;
@@ -54,18 +63,23 @@ export class ChannelGeneration {
 
   createCall(...args: CreateCall): MutualTlsCall {
     const call = this.channel.createCall(...args);
-    this.#calls.add(call);
+    const place: Place = { call };
+    this.#places.add(place);
     const start = call.start.bind(call);
     // It begins where it begins for grpc-js, and ends with its status, whatever becomes of it.
     return Object.assign(call, {
       certificateThumbprint: this.#thumbprint,
-      start: (metadata: grpc.Metadata, listener: Parameters<typeof call.start>[1]) => {
+      start: (metadata: grpc.Metadata, given: Listener) => {
+        let listener: Listener | undefined = given;
         start(metadata, {
-          onReceiveMetadata: (received) => listener.onReceiveMetadata(received),
-          onReceiveMessage: (message) => listener.onReceiveMessage(message),
+          onReceiveMetadata: (received) => listener?.onReceiveMetadata(received),
+          onReceiveMessage: (message) => listener?.onReceiveMessage(message),
           onReceiveStatus: (status) => {
-            this.#ended(call);
-            listener.onReceiveStatus(status);
+            this.#ended(place);
+            // Grpc-js may hold this as long, but not all that hangs on it.
+            const told = listener;
+            listener = undefined;
+            told?.onReceiveStatus(status);
           },
         });
       },
@@ -79,7 +93,7 @@ export class ChannelGeneration {
       clearTimeout(timer);
       onClosed();
     };
-    if (this.#calls.size === 0) {
+    if (this.#places.size === 0) {
       this.close();
     }
   }
@@ -87,10 +101,8 @@ export class ChannelGeneration {
   /** Ends the calls, which the end of their channel would not. */
   close(): void {
     clearTimeout(this.#serverEnds?.timer);
-    for (const call of this.#calls) {
-      call.cancelWithStatus(grpc.status.UNAVAILABLE, "The channel was closed.");
-    }
-    this.#calls.clear();
+    for (const { call } of this.#places) call?.cancelWithStatus(grpc.status.UNAVAILABLE, "The channel was closed.");
+    this.#places.clear();
     this.channel.close();
     this.#retired?.();
     this.#retired = undefined;
@@ -106,9 +118,10 @@ export class ChannelGeneration {
     this.#serverEnds = { atMs, timer };
   }
 
-  #ended(call: Call): void {
-    this.#calls.delete(call);
-    if (this.#calls.size === 0 && this.#retired !== undefined) {
+  #ended(place: Place): void {
+    place.call = undefined;
+    this.#places.delete(place);
+    if (this.#places.size === 0 && this.#retired !== undefined) {
       // Not within the call that ended: its listeners may still make use of the channel.
       setImmediate(() => this.close());
     }

@@ -1,5 +1,5 @@
 import * as grpc from "@grpc/grpc-js";
-import { createCa } from "@zero-trust/testkit";
+import { createCa, isCollected } from "@zero-trust/testkit";
 import { describe, expect, test } from "vitest";
 import { callEcho, echoServer } from "../test/echo.ts";
 import { type MutualTlsChannelsOptions, mutualTlsChannels } from "./channels.ts";
@@ -64,6 +64,35 @@ describe("mutualTlsChannels", () => {
     const target = [`127.0.0.1:${other.port}`, `127.0.0.1:${echo.port}`];
     expect(await call(echo.port, { target })).toEqual({ code: grpc.status.OK, text: "hello" });
     expect(other.metadata).toEqual([]);
+  });
+
+  test("a call that is over lets go of who heard it, also while something still holds the call", async () => {
+    await using echo = await echoServer({ material: payment });
+    const channels = mutualTlsChannels({
+      identity: identityFromMemory(order),
+      target: `127.0.0.1:${echo.port}`,
+      serverId: paymentId,
+    });
+    const ended = Promise.withResolvers<grpc.status>();
+    const started = () => {
+      const heard: string[] = [];
+      const call = channels.channel().createCall("/test.Echo/Echo", Date.now() + 10_000, null, null, null);
+      call.start(new grpc.Metadata(), {
+        onReceiveMetadata: () => void heard.push("metadata"),
+        onReceiveMessage: () => void heard.push("message"),
+        onReceiveStatus: ({ code }) => ended.resolve(code),
+      });
+      return { call, heard: new WeakRef(heard) };
+    };
+    const { call, heard } = started();
+    expect(await isCollected(heard)).toBe(false);
+    call.startRead();
+    call.sendMessageWithContext({}, Buffer.from("hello"));
+    call.halfClose();
+    expect(await ended.promise).toBe(grpc.status.OK);
+    await expect.poll(() => isCollected(heard)).toBe(true);
+    expect(call.certificateThumbprint).not.toBe("");
+    channels.close();
   });
 
   test("does not care about the server's host name", async () => {

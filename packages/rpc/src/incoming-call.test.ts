@@ -41,6 +41,15 @@ test("a handler has one signal, which tells it when its time is over", () => {
   expect(signal.reason).toMatchObject({ code: status.DEADLINE_EXCEEDED });
 });
 
+test("the contexts of all calls have one getter, and a copy of one has its signal", () => {
+  const [one, other] = [incomingCall(callWith()).context, incomingCall(callWith()).context];
+  const property = (context: object) => Object.getOwnPropertyDescriptor(context, "signal");
+  expect(property(one)).toHaveProperty("get");
+  expect(property(one)).toEqual(property(other));
+  expect({ ...one }.signal).toBe(one.signal);
+  expect(other.signal).not.toBe(one.signal);
+});
+
 test("a call that has ended is not ended once more, and keeps no timer", () => {
   const asked = incomingCall(callWith());
   const { signal } = asked.context;

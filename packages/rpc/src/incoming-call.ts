@@ -23,6 +23,34 @@ export interface IncomingCall {
   readonly finish: () => void;
 }
 
+class CallContext implements HandlerContext {
+  declare readonly signal: AbortSignal;
+  readonly metadata: Metadata;
+  readonly deadlineMs: number;
+  readonly responseHeaders: Metadata = new Metadata();
+  readonly responseTrailers: Metadata = new Metadata();
+  readonly #signal: () => AbortSignal;
+
+  /** @param signal - makes it when it is asked for */
+  constructor(metadata: Metadata, deadlineMs: number, signal: () => AbortSignal) {
+    this.metadata = metadata;
+    this.deadlineMs = deadlineMs;
+    this.#signal = signal;
+    Object.defineProperty(this, "signal", CallContext.#onDemand);
+  }
+
+  /**
+   * One getter for all calls. With one of its own each would get a shape of its own, which V8 keeps, and with it the getter and all that it can reach,
+   * until the whole heap is collected. It is the context's own property, so that a copy has it too.
+   */
+  static readonly #onDemand: PropertyDescriptor = {
+    enumerable: true,
+    get(this: CallContext) {
+      return this.#signal();
+    },
+  };
+}
+
 /** Watches a call for its cancellation and its deadline. */
 export function incomingCall(call: ServerCall): IncomingCall {
   const deadlineMs = Number(call.getDeadline());
@@ -54,16 +82,10 @@ export function incomingCall(call: ServerCall): IncomingCall {
   call.once("cancelled", onCancelled);
   if (call.cancelled) onCancelled();
   return {
-    context: {
-      metadata: call.metadata,
-      get signal() {
-        controller ??= watch();
-        return controller.signal;
-      },
-      deadlineMs,
-      responseHeaders: new Metadata(),
-      responseTrailers: new Metadata(),
-    },
+    context: new CallContext(call.metadata, deadlineMs, () => {
+      controller ??= watch();
+      return controller.signal;
+    }),
     finish(): void {
       isFinished = true;
       clearTimeout(timer);

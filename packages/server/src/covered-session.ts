@@ -7,7 +7,7 @@ const WASTE_LOOK_MS = 1_000;
 
 /** The calls of one HTTP/2 connection, as far as its peer could abuse them. */
 interface SessionState {
-  readonly open: Set<ServerHttp2Stream>;
+  open: number;
   /** Whether a call was served since the last look. */
   served: boolean;
   watch: NodeJS.Timeout | undefined;
@@ -17,21 +17,32 @@ const sessions = new WeakMap<Http2Session, SessionState>();
 
 /** Covers a call of a connection, and the connection with its first. */
 export function coverSession(session: Http2Session, stream: ServerHttp2Stream): void {
-  const state = sessions.get(session) ?? { open: new Set(), served: false, watch: undefined };
+  const state = sessions.get(session) ?? { open: 0, served: false, watch: undefined };
   if (!sessions.has(session)) {
     sessions.set(session, state);
     keepWhileClosing(session);
     session.once("close", () => clearInterval(state.watch));
   }
-  state.open.add(stream);
+  state.open += 1;
   stream.once("close", () => {
-    state.open.delete(stream);
+    state.open -= 1;
     state.served ||= !wasRefused(stream);
+    setImmediate(letGo, stream);
   });
   stopAfterRefusal(stream, () => {
     state.watch ??= watchWaste(session, state);
   });
 }
+
+/**
+ * Node keeps the streams of a connection in a `Map` that is always being added to: of such a one V8 keeps what was in it at times until the
+ * whole heap is collected. So nearly every stream outlives its call, and all that listened to it would.
+ */
+function letGo(stream: ServerHttp2Stream): void {
+  stream.removeAllListeners().on("error", ignore);
+}
+
+const ignore = () => undefined;
 
 /**
  * After a refusal grpc-js goes on reading, and throws away, what the caller still sends: it could upload for as long as
@@ -60,11 +71,11 @@ function watchWaste(session: Http2Session, state: SessionState): NodeJS.Timeout 
   let before = bytesReadOf(session);
   return setInterval(() => {
     const bytesRead = bytesReadOf(session);
-    const idle = state.open.size === 0 && !state.served;
+    const idle = state.open === 0 && !state.served;
     if (idle && bytesRead - before > MAX_WASTE_BYTES_PER_SECOND)
       session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
     before = bytesRead;
-    state.served = state.open.size > 0;
+    state.served = state.open > 0;
   }, WASTE_LOOK_MS).unref();
 }
 

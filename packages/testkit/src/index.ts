@@ -30,6 +30,7 @@ export {
   type LeafOptions,
   type TestCa,
 } from "./ca.ts";
+export { isCollected } from "./collected.ts";
 export {
   type PingContext,
   type PingEachRequest,

@@ -77,20 +77,54 @@ export const steps: readonly Step[] = [
     undo: [
       {
         file: `${auth}/gate.ts`,
-        search: "    this.#guard.open.add(this);\n",
+        search: "    this.#place = this.#guard.open.add(this);\n",
         replace:
-          "    this.#guard.open.add(this);\n    this.#running = new RunningCall(admission, (reason, cause) => this.#end(reason, cause));\n",
+          "    this.#place = this.#guard.open.add(this);\n    this.#running = new RunningCall(admission, (reason, cause) => this.#end(reason, cause));\n",
       },
     ],
   },
   {
     id: "let-go",
-    what: "a call that is over lets go of what it was judged by",
+    what: "a call that is over lets go of its judge and of its handler, and so does the list of those that run",
     undo: [
       {
         file: `${auth}/endable-call.ts`,
         search: "    this.#judge = undefined;\n    judge?.onEnd();",
         replace: "    judge?.onEnd();",
+      },
+      {
+        file: `${auth}/endable-call.ts`,
+        search: "    this.#handler = undefined;\n",
+        replace: "",
+      },
+      {
+        file: `${auth}/open-calls.ts`,
+        search: "    place.call = undefined;\n",
+        replace: "",
+      },
+    ],
+  },
+  {
+    id: "stream-let-go",
+    what: "nobody listens to a stream of HTTP/2 that is over",
+    case: "serve",
+    undo: [
+      {
+        file: "packages/server/src/covered-session.ts",
+        search: "    setImmediate(letGo, stream);\n",
+        replace: "",
+      },
+    ],
+  },
+  {
+    id: "one-getter",
+    what: "the contexts of all handlers have one getter",
+    case: "serve",
+    undo: [
+      {
+        file: "packages/rpc/src/incoming-call.ts",
+        search: "CallContext.#onDemand);",
+        replace: "{ enumerable: true, get: () => signal() });",
       },
     ],
   },
@@ -103,6 +137,28 @@ export const steps: readonly Step[] = [
         file: "packages/rpc/src/incoming-call.ts",
         search: '  call.once("cancelled", onCancelled);',
         replace: '  controller = watch();\n  call.once("cancelled", onCancelled);',
+      },
+    ],
+  },
+  {
+    id: "client-lets-go",
+    what: "a call of a client that is over lets go of who heard it, and so does the list of those of its channel",
+    case: "client",
+    undo: [
+      {
+        file: `${auth}/authenticated-call.ts`,
+        search: "    this.#listener = undefined;\n    this.#sent.presented = nothing;\n",
+        replace: "",
+      },
+      {
+        file: "packages/mtls/src/channel-generation.ts",
+        search: "            listener = undefined;\n",
+        replace: "",
+      },
+      {
+        file: "packages/mtls/src/channel-generation.ts",
+        search: "    place.call = undefined;\n",
+        replace: "",
       },
     ],
   },
