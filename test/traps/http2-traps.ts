@@ -99,11 +99,23 @@ export const http2Traps: Section = {
         "library: a Set of what runs does the same, unless it has holders that are emptied",
         "library: a getter in an object literal keeps what it sees in the same way, and one of a class does not",
       ],
-      here: "A call lets go of what it was judged by when it ends ([decision 15](decisions/0015-speed.md)).",
+      here: "Calls of a server and of a client let go when they end, `serve()` takes the listeners off a stream that has closed, and the contexts of all handlers have one getter ([decision 15](decisions/0015-speed.md)).",
       ours: [
         [
           "packages/auth/src/endable-call.test.ts",
-          "a call that is over lets go of all that it was judged by, also while something still holds the call",
+          "a call that is over lets go of its judge and of its handler, also while something still holds the call",
+        ],
+        [
+          "packages/auth/src/authenticated-call.test.ts",
+          "a call that is over lets go of who heard it, also while something still holds the call",
+        ],
+        [
+          "packages/server/src/covered-session.test.ts",
+          "nobody listens to a stream that is over, and an error of it that comes late ends nothing",
+        ],
+        [
+          "packages/rpc/src/incoming-call.test.ts",
+          "the contexts of all calls have one getter, and a copy of one has its signal",
         ],
       ],
     },
