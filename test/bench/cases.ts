@@ -63,6 +63,20 @@ export const cases: readonly Case[] = [
     asks: everything,
   },
   {
+    name: "bare-young",
+    what: "the reference, where calls that are over are garbage at once; not shipped: what a change in Node would bring",
+    by: "others",
+    server: "bare-young",
+    asks: [],
+  },
+  {
+    name: "full-young",
+    what: "everything, where calls that are over are garbage at once; not shipped",
+    by: "others",
+    server: "protected-young",
+    asks: everything,
+  },
+  {
     name: "serve",
     what: "the same by `serve()`: limits of calls, validation, typed handlers",
     by: "us",
