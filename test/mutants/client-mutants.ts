@@ -79,6 +79,14 @@ export const clientMutants: readonly Mutant[] = [
     tests: [`${test}/second-attempt.test.ts`],
   },
   {
+    id: "former-credential-sent",
+    opens: "a credential that a presenter has replaced is sent all the same",
+    file: `${src}/call-credentials.ts`,
+    search: "if (Object.isFrozen(values)) metadata",
+    replace: "if (values !== undefined) metadata",
+    tests: [`${test}/second-attempt.test.ts`],
+  },
+  {
     id: "expired-token-sent",
     opens: "tokens are sent after their end, while the issuer is down for hours",
     file: `${src}/bearer/held-token.ts`,

@@ -3,7 +3,8 @@ import type { AttemptFacts, Presenter } from "./presenter.ts";
 import { type Answer, orElse, withAnswer } from "./with-answer.ts";
 
 /** What each presenter gave for one attempt. */
-export type Presented = readonly (readonly [Presenter, Readonly<Record<string, string>>])[];
+export type Presented = readonly (readonly [Presenter, Values])[];
+type Values = Readonly<Record<string, string>>;
 
 /**
  * Call credentials that ask the presenters anew at each attempt: grpc-js runs them for every retry, hedge and transparent retry.
@@ -48,19 +49,36 @@ function collect(
   });
 }
 
+/** Of what cannot change, such as a token that is shown by many calls: to look through each value takes grpc-js as long as all else here. */
+const madeOf = new WeakMap<Values, Metadata>();
+
 function metadataOf(presented: Presented): Metadata {
   const metadata = new Metadata();
   for (const [, values] of presented) {
-    for (const key of Object.keys(values)) {
-      try {
-        metadata.set(key, values[key] as string);
-      } catch {
-        // What grpc-js says of a value that cannot be sent quotes it.
-        throw new TypeError("A credential has a value that metadata cannot carry.");
-      }
-    }
+    if (Object.isFrozen(values)) metadata.merge(madeOnce(values));
+    else add(values, metadata);
   }
   return metadata;
+}
+
+function madeOnce(values: Values): Metadata {
+  const known = madeOf.get(values);
+  if (known !== undefined) return known;
+  const made = new Metadata();
+  add(values, made);
+  madeOf.set(values, made);
+  return made;
+}
+
+function add(values: Values, metadata: Metadata): void {
+  for (const key of Object.keys(values)) {
+    try {
+      metadata.set(key, values[key] as string);
+    } catch {
+      // What grpc-js says of a value that cannot be sent quotes it.
+      throw new TypeError("A credential has a value that metadata cannot carry.");
+    }
+  }
 }
 
 function asError(error: unknown): Error {

@@ -18,7 +18,10 @@ export interface Presenter {
   readonly credential: Credential;
   /** The metadata keys that it sets, which a caller may not set by hand. */
   readonly metadataKeys: readonly string[];
-  /** The metadata to send, or a promise of it. Throwing fails the call, and nothing is sent. */
+  /**
+   * The metadata to send, or a promise of it. Throwing fails the call, and nothing is sent. An object that is frozen, and given for many
+   * calls, is looked through once.
+   */
   present(attempt: AttemptFacts): Values | Promise<Values>;
   /**
    * Hears that a server did not know the caller, and mends what it can for the next attempt: a token that is fresh, a clock that

@@ -387,3 +387,29 @@ describe("a call that is over", () => {
     expect(deadlines).toHaveLength(2);
   });
 });
+
+test("each call sends what its presenter gives then, be it the same object with another value, or the same that cannot change", async () => {
+  await using server = await refusing();
+  const reused = { "x-api-key": "0" };
+  const changing: Presenter = {
+    ...counting().presenter,
+    present() {
+      reused["x-api-key"] = String(Number(reused["x-api-key"]) + 1);
+      return reused;
+    },
+  };
+  const tokens = ["a", "a", "b"].map((value) => Object.freeze({ authorization: `Bearer ${value}` }));
+  const frozen: Presenter = {
+    ...changing,
+    metadataKeys: ["authorization"],
+    present: () => tokens.shift() ?? {},
+  };
+  const channels = connect({ channels: await server.channels(), credentials: [changing, frozen] });
+  for (let call = 0; call < 3; call += 1) expect(await calls.unary(channels)).toMatchObject({ code: status.OK });
+  expect(keysOf(server.attempts)).toEqual(["1", "2", "3"]);
+  expect(server.attempts.map((attempt) => attempt.get("authorization"))).toEqual([
+    ["Bearer a"],
+    ["Bearer a"],
+    ["Bearer b"],
+  ]);
+});

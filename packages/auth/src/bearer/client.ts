@@ -35,18 +35,19 @@ const reasonsOfTokens: ReadonlySet<string | undefined> = new Set([
  * ```
  */
 export function bearer({ tokens }: BearerOptions): Presenter {
-  let sound: string | undefined;
+  let last: { readonly token: string; readonly values: { readonly authorization: string } } | undefined;
   return {
     credential: Credential.BEARER,
     metadataKeys: ["authorization"],
     present: (attempt) =>
       withAnswer<unknown, { readonly authorization: string }>(tokens.token(attempt), (token) => {
+        if (last !== undefined && last.token === token) return last.values;
         // Checked here because what the transport says of an illegal header quotes it.
-        if (typeof token !== "string" || (token !== sound && !tokenGrammar.test(token))) {
+        if (typeof token !== "string" || !tokenGrammar.test(token)) {
           throw new TypeError("The source of tokens gave something that is none.");
         }
-        sound = token;
-        return { authorization: `${scheme}${token}` };
+        last = { token, values: Object.freeze({ authorization: `${scheme}${token}` }) };
+        return last.values;
       }),
     refused({ reason, presented }) {
       if (!reasonsOfTokens.has(reason)) return false;
