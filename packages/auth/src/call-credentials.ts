@@ -49,7 +49,7 @@ function collect(
   });
 }
 
-/** Of what cannot change, such as a token that is shown by many calls: to look through each value takes grpc-js as long as all else here. */
+/** Of what cannot change, such as a token that many calls show: grpc-js looks through every character of a value that it is given. */
 const madeOf = new WeakMap<Values, Metadata>();
 
 function metadataOf(presented: Presented): Metadata {

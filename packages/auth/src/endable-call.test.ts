@@ -90,7 +90,7 @@ test("a refusal that a handler passes on from a call of its own is none of this 
 });
 
 /** Outside of the function that uses it, of which it would hold all. */
-const wire = { start: () => undefined } as unknown as ServerInterceptingCallInterface;
+const wire = { start: () => undefined, sendStatus: () => undefined } as unknown as ServerInterceptingCallInterface;
 
 /** A call on a wire of the test's own. */
 function callOf(judge: Judge) {
@@ -114,11 +114,17 @@ const silent: Judge = {
 
 test("a handler hears nothing more once its call is over", () => {
   const { call, heard } = callOf(silent);
+  const handOnAll = () => {
+    call.handOnMetadata(new Metadata());
+    call.handOnMessage("late");
+    call.handOnHalfClose();
+  };
   call.handOnMetadata(new Metadata());
+  call.end({ code: status.UNAUTHENTICATED, details: "" });
+  // Its stream is still open, and brings what was under way.
+  handOnAll();
   call.onCancel();
-  call.handOnMetadata(new Metadata());
-  call.handOnMessage("late");
-  call.handOnHalfClose();
+  handOnAll();
   call.onCancel();
   expect(heard).toEqual(["metadata", "cancel"]);
 });
