@@ -106,11 +106,10 @@ async function useEverywhere(fleet: Fleet, { service, as, call, stream }: Good) 
       // Kept: a revoked certificate makes no new connection, and is not to make a call on one that there is.
       const connection = connectionOn(fleet, service, { as, port });
       const streaming = connectionOn(fleet, service, { as, port });
-      const running = stream?.(streaming);
-      let endedAtMs: number | undefined;
-      const ended = running?.outcome.then(({ status }) => {
-        endedAtMs = performance.now();
-        return status;
+      const ended = stream && untilRefused(() => stream(streaming));
+      let before: Refused | undefined;
+      void ended?.then((refused) => {
+        before = refused;
       });
       await vi.waitUntil(async () => letIn.has((await call(connection)).status), patience);
       return async (startMs: number) => {
@@ -118,19 +117,33 @@ async function useEverywhere(fleet: Fleet, { service, as, call, stream }: Good) 
         opened.use(connection);
         opened.use(streaming);
         const since = () => Math.round(performance.now() - startMs);
-        if (endedAtMs !== undefined && endedAtMs < startMs)
-          throw new Error(`The stream had ended before: ${await ended}.`);
+        if (before !== undefined && before.atMs < startMs)
+          throw new Error(`The stream had ended before: ${before.status}.`);
         const refused = await vi.waitUntil(async () => {
           const outcome = await call(connection);
           return !letIn.has(outcome.status) && outcome.status !== unchecked && outcome;
         }, patience);
         const end: End = { ms: since(), status: refused.status };
-        const status = await ended;
-        const stream = status === undefined ? undefined : { ms: Math.round((endedAtMs ?? 0) - startMs), status };
+        const refusal = await ended;
+        const stream = refusal && { ms: Math.round(refusal.atMs - startMs), status: refusal.status };
         return { call: end, stream };
       };
     }),
   );
+}
+
+interface Refused {
+  /** As `performance.now()` tells it. */
+  readonly atMs: number;
+  readonly status: string;
+}
+
+/** Keeps a stream open until it is refused: where there was no time to check it, it is opened again. */
+async function untilRefused(open: () => RunningCall<DescMethod>): Promise<Refused> {
+  for (;;) {
+    const { status } = await open().outcome;
+    if (status !== unchecked) return { atMs: performance.now(), status };
+  }
 }
 
 const bearer = (stack: Fleet, client: "order-service" | "partner" | "storefront") =>
