@@ -1,18 +1,19 @@
 import { Metadata, type StatusObject, status } from "@grpc/grpc-js";
-import type { MutualTlsCall } from "@zero-trust/mtls";
+import type { MutualTlsCall, MutualTlsChannels } from "@zero-trust/mtls";
 import { isCollected } from "@zero-trust/testkit";
 import { expect, test } from "vitest";
-import { AuthenticatedCall } from "./authenticated-call.ts";
+import { AuthenticatedCall, type Shown } from "./authenticated-call.ts";
 
 type Listener = Parameters<AuthenticatedCall["start"]>[1];
 
 const below = { setCredentials: () => undefined, start: () => undefined } as unknown as MutualTlsCall;
 /** Outside of the function that uses it, of which it would hold all. */
-const outgoing = { path: "/a.B/C", deadline: Infinity, presenters: [], keys: [], open: () => below };
+const channels = { channel: () => ({ createCall: () => below }) } as unknown as MutualTlsChannels;
+const shown: Shown = { presenters: [], keys: [] };
 
 /** A call over a channel of the test's own, and who hears of it. */
 function startedCall(): { readonly call: AuthenticatedCall; readonly heard: string[] } {
-  const call = new AuthenticatedCall(outgoing);
+  const call = new AuthenticatedCall(channels, ["/a.B/C", Infinity, undefined, null, undefined], shown);
   const heard: string[] = [];
   const listener: Listener = {
     onReceiveMetadata: () => void heard.push("metadata"),

@@ -1,23 +1,19 @@
-import { type ChannelInterface, type Deadline, Metadata, type StatusObject, status } from "@grpc/grpc-js";
-import type { MutualTlsCall } from "@zero-trust/mtls";
+import { type ChannelInterface, Metadata, type StatusObject, status } from "@grpc/grpc-js";
+import type { MutualTlsCall, MutualTlsChannels } from "@zero-trust/mtls";
 import { type Presented, presenting } from "./call-credentials.ts";
 import type { Presenter } from "./presenter.ts";
 import { reasonOf, serverTimeOf, wasLetIn } from "./refusal.ts";
 
 export type Call = ReturnType<ChannelInterface["createCall"]>;
 type Listener = Parameters<Call["start"]>[1];
+type CreateCall = Parameters<ChannelInterface["createCall"]>;
 type MessageContext = Parameters<Call["sendMessageWithContext"]>[0];
 
-/** A call that is to be made, and by whom it is authenticated. */
-export interface OutgoingCall {
-  /** `/package.Service/Method` */
-  readonly path: string;
-  readonly deadline: Deadline;
+/** What the calls of a method show. */
+export interface Shown {
   readonly presenters: readonly Presenter[];
   /** The metadata keys that they set, in lower case. */
   readonly keys: readonly string[];
-  /** Opens it on the channel that is current. */
-  readonly open: () => MutualTlsCall;
 }
 
 /** What was said to a call, so that it can be said once more. */
@@ -45,7 +41,9 @@ const mendable: ReadonlySet<string | undefined> = new Set(["CREDENTIAL_INVALID",
  * a credential that has been mended: as long as its one message is all that there is, and nothing has come back.
  */
 export class AuthenticatedCall implements Call, Listener {
-  readonly #outgoing: OutgoingCall;
+  readonly #channels: MutualTlsChannels;
+  readonly #args: CreateCall;
+  readonly #shown: Shown;
   #sent: Sent;
   /** Gone as soon as the call may not be sent again. */
   #said: Said | undefined;
@@ -56,14 +54,17 @@ export class AuthenticatedCall implements Call, Listener {
   #waiting: PromiseWithResolvers<Uint8Array> | undefined;
   #isAnswered = false;
 
-  constructor(outgoing: OutgoingCall) {
-    this.#outgoing = outgoing;
+  /** @param args - what it is opened with, on the channel that is current */
+  constructor(channels: MutualTlsChannels, args: CreateCall, shown: Shown) {
+    this.#channels = channels;
+    this.#args = args;
+    this.#shown = shown;
     this.#sent = this.#open();
   }
 
   start(metadata: Metadata, listener: Listener): void {
     const given = metadata.getMap();
-    const key = this.#outgoing.keys.find((its) => Object.hasOwn(given, its));
+    const key = this.#shown.keys.find((its) => Object.hasOwn(given, its));
     if (key !== undefined) {
       this.#neverBegin();
       throw new TypeError(`${key} is set by the credentials of this channel.`);
@@ -142,8 +143,7 @@ export class AuthenticatedCall implements Call, Listener {
   }
 
   #open(): Sent {
-    const { path, presenters, open } = this.#outgoing;
-    const call = open();
+    const call = this.#channels.channel().createCall(...this.#args);
     const { certificateThumbprint } = call;
     const sent: Sent = { call, presented: nothing };
     const message = () => {
@@ -155,7 +155,7 @@ export class AuthenticatedCall implements Call, Listener {
       return this.#waiting.promise;
     };
     call.setCredentials(
-      presenting(presenters, { path, message, certificateThumbprint }, (presented) => {
+      presenting(this.#shown.presenters, { path: this.#args[0], message, certificateThumbprint }, (presented) => {
         sent.presented = presented;
       }),
     );
@@ -194,9 +194,9 @@ export class AuthenticatedCall implements Call, Listener {
   #mended(refused: StatusObject): boolean {
     const reason = reasonOf(refused);
     const serverTimeSeconds = serverTimeOf(refused);
-    const mended = this.#sent.presented.map(([presenter, presented]) => {
+    const mended = this.#sent.presented.map((presented, at) => {
       try {
-        return presenter.refused?.({ reason, serverTimeSeconds, presented }) ?? false;
+        return this.#shown.presenters[at]?.refused?.({ reason, serverTimeSeconds, presented }) ?? false;
       } catch {
         return false; // it has mended nothing, and what to throw at is grpc-js
       }
@@ -207,7 +207,7 @@ export class AuthenticatedCall implements Call, Listener {
   #sendAgain(): boolean {
     const said = this.#said;
     this.#said = undefined; // never more than once
-    if (said?.message === undefined || !said.halfClosed || Number(this.#outgoing.deadline) <= Date.now()) return false;
+    if (said?.message === undefined || !said.halfClosed || Number(this.#args[1]) <= Date.now()) return false;
     try {
       this.#sent = this.#open();
     } catch {

@@ -1,6 +1,6 @@
 import type { ChannelInterface } from "@grpc/grpc-js";
 import type { MutualTlsChannels } from "@zero-trust/mtls";
-import { AuthenticatedCall, type Call, type OutgoingCall } from "./authenticated-call.ts";
+import { AuthenticatedCall, type Call, type Shown } from "./authenticated-call.ts";
 import type { Presenter } from "./presenter.ts";
 
 /** A channel that outlives the connections below it: each call goes to whichever of them is current. */
@@ -23,10 +23,7 @@ export class AuthenticatedChannel implements ChannelInterface {
   }
 
   createCall(...args: Parameters<ChannelInterface["createCall"]>): Call {
-    const [path, deadline] = args;
-    const { presenters, keys } = this.#shownBy(path);
-    const open = () => this.#channels.channel().createCall(...args);
-    return new AuthenticatedCall({ path, deadline, presenters, keys, open });
+    return new AuthenticatedCall(this.#channels, args, this.#shownBy(args[0]));
   }
 
   close(): void {
@@ -49,9 +46,6 @@ export class AuthenticatedChannel implements ChannelInterface {
     return this.#channels.channel().getChannelzRef();
   }
 }
-
-/** What calls of a method show. */
-type Shown = Pick<OutgoingCall, "presenters" | "keys">;
 
 function shown(presenters: readonly Presenter[]): Shown {
   return { presenters, keys: presenters.flatMap(({ metadataKeys }) => metadataKeys.map((key) => key.toLowerCase())) };

@@ -1,9 +1,9 @@
 import { type CallCredentials, credentials, Metadata, status } from "@grpc/grpc-js";
 import type { AttemptFacts, Presenter } from "./presenter.ts";
-import { type Answer, orElse, withAnswer } from "./with-answer.ts";
+import { type Answer, isThenable, orElse, withAnswer } from "./with-answer.ts";
 
-/** What each presenter gave for one attempt. */
-export type Presented = readonly (readonly [Presenter, Values])[];
+/** What each presenter gave for one attempt, in their order. */
+export type Presented = readonly Values[];
 type Values = Readonly<Record<string, string>>;
 
 /**
@@ -36,17 +36,18 @@ export function presenting(
 }
 
 /** One after the other, since a later one may wait for the message; at once where nobody waits. */
-function collect(
-  presenters: readonly Presenter[],
-  attempt: AttemptFacts,
-  presented: Presented[number][] = [],
-): Answer<Presented> {
-  const presenter = presenters[presented.length];
-  if (presenter === undefined) return presented;
-  return withAnswer(presenter.present(attempt), (values) => {
-    presented.push([presenter, values]);
-    return collect(presenters, attempt, presented);
-  });
+function collect(presenters: readonly Presenter[], attempt: AttemptFacts, presented: Values[] = []): Answer<Presented> {
+  for (const presenter of presenters.slice(presented.length)) {
+    const values = presenter.present(attempt);
+    if (isThenable(values)) {
+      return Promise.resolve(values).then((its) => {
+        presented.push(its);
+        return collect(presenters, attempt, presented);
+      });
+    }
+    presented.push(values);
+  }
+  return presented;
 }
 
 /** Of what cannot change, such as a token that many calls show: grpc-js looks through every character of a value that it is given. */
@@ -54,7 +55,7 @@ const madeOf = new WeakMap<Values, Metadata>();
 
 function metadataOf(presented: Presented): Metadata {
   const metadata = new Metadata();
-  for (const [, values] of presented) {
+  for (const values of presented) {
     if (Object.isFrozen(values)) metadata.merge(madeOnce(values));
     else add(values, metadata);
   }

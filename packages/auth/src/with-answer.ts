@@ -6,11 +6,8 @@ export type Answer<T> = T | Promise<T>;
 
 /** Whether there is something to wait for. */
 export function isThenable<T>(answer: T | PromiseLike<T>): answer is PromiseLike<T> {
-  return (
-    ((typeof answer === "object" && answer !== null) || typeof answer === "function") &&
-    "then" in answer &&
-    typeof answer.then === "function"
-  );
+  const isObject = (typeof answer === "object" && answer !== null) || typeof answer === "function";
+  return isObject && typeof (answer as { readonly then?: unknown }).then === "function";
 }
 
 /** Goes on with an answer, at once where it is there. */

@@ -1,6 +1,7 @@
 import { createSecureContext } from "node:tls";
 import * as grpc from "@grpc/grpc-js";
 import type { MutualTlsCall } from "./channels.ts";
+import { CountedCall } from "./counted-call.ts";
 import { CHANNEL_DEFAULTS, CHANNEL_FIXED } from "./grpc-options.ts";
 import type { ExpectedServer } from "./server-identity.ts";
 import type { TlsIdentity } from "./tls-identity.ts";
@@ -9,7 +10,6 @@ import type { Trust } from "./trust.ts";
 
 type Call = ReturnType<grpc.ChannelInterface["createCall"]>;
 type CreateCall = Parameters<grpc.ChannelInterface["createCall"]>;
-type Listener = Parameters<Call["start"]>[1];
 
 interface Place {
   call: Call | undefined;
@@ -65,25 +65,7 @@ export class ChannelGeneration {
     const call = this.channel.createCall(...args);
     const place: Place = { call };
     this.#places.add(place);
-    const start = call.start.bind(call);
-    // It begins where it begins for grpc-js, and ends with its status, whatever becomes of it.
-    return Object.assign(call, {
-      certificateThumbprint: this.#thumbprint,
-      start: (metadata: grpc.Metadata, given: Listener) => {
-        let listener: Listener | undefined = given;
-        start(metadata, {
-          onReceiveMetadata: (received) => listener?.onReceiveMetadata(received),
-          onReceiveMessage: (message) => listener?.onReceiveMessage(message),
-          onReceiveStatus: (status) => {
-            this.#ended(place);
-            // Grpc-js may hold this as long, but not all that hangs on it.
-            const told = listener;
-            listener = undefined;
-            told?.onReceiveStatus(status);
-          },
-        });
-      },
-    });
+    return new CountedCall(call, this.#thumbprint, () => this.#ended(place));
   }
 
   /** Closes when the last call has ended, or after this time. */

@@ -151,8 +151,8 @@ export const steps: readonly Step[] = [
         replace: "",
       },
       {
-        file: "packages/mtls/src/channel-generation.ts",
-        search: "            listener = undefined;\n",
+        file: "packages/mtls/src/counted-call.ts",
+        search: "    this.#listener = undefined;\n",
         replace: "",
       },
       {
