@@ -106,14 +106,11 @@ test.concurrent("a server that asks for nothing is not measured as one that does
 });
 
 // It reads its own processor time from Linux's /proc.
-test.runIf(process.platform === "linux")(
-  "a client with credentials is let in where the one that it is measured against is not",
+test.runIf(process.platform === "linux").for(cases.filter((each) => "client" in each))(
+  "$name is let in where the client that it is measured against is not",
   { concurrent: true },
-  async ({ expect }) => {
-    const control = await tryClient(
-      { material, folder, serverCore: undefined, fromSource: true },
-      { client: "connected" },
-    );
+  async (the, { expect }) => {
+    const control = await tryClient({ material, folder, serverCore: undefined, fromSource: true }, the);
     expect(control).toEqual({ wrong: { "no credentials": "status 16" }, right: "let in" });
   },
 );

@@ -1,3 +1,4 @@
+import type { Presented } from "./clients/given.ts";
 import type { Method } from "./load/orders.ts";
 import type { Asked } from "./servers/given.ts";
 
@@ -32,12 +33,16 @@ export interface ClientCase {
   readonly by: "us" | "others";
   /** A program in `clients/`. */
   readonly client: string;
+  /** Besides the connection's certificate. */
+  readonly presents: readonly Presented[];
 }
 
 const everything: readonly Asked[] = ["MTLS", "BEARER", "HMAC"];
 /** What can be asked of methods that stream their requests: a signature covers one. */
 const unsigned: readonly Asked[] = ["MTLS", "BEARER"];
 const ours = { by: "us", server: "protected" } as const;
+const connected = { by: "us", client: "connected" } as const;
+const all: readonly Presented[] = ["BEARER", "HMAC"];
 const tokenAlone: Pick<ServerCase, "by" | "asks"> = { by: "others", asks: ["BEARER"] };
 
 /** All that is measured; whoever adds a program adds a line. */
@@ -119,10 +124,13 @@ export const cases: readonly Case[] = [
     method: "pingEach",
   },
   {
-    name: "client",
-    what: "a client: token and signature, by `connect()` below a stub of grpc-js",
-    by: "us",
-    client: "connected",
+    name: "client-api-key",
+    what: "a client: an API key, by `connect()` below a stub of grpc-js",
+    ...connected,
+    presents: ["API_KEY"],
   },
-  { name: "client-typed", what: "a client: the same by `createClient()`", by: "us", client: "typed" },
+  { name: "client-bearer", what: "a client: a token", ...connected, presents: ["BEARER"] },
+  { name: "client-hmac", what: "a client: a signature", ...connected, presents: ["HMAC"] },
+  { name: "client", what: "a client: token and signature", ...connected, presents: all },
+  { name: "client-typed", what: "a client: the same by `createClient()`", by: "us", client: "typed", presents: all },
 ];

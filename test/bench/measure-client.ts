@@ -10,6 +10,12 @@ import { residentBytes } from "./processor-time.ts";
 import type { CaseResult } from "./result.ts";
 import { type Place, type StartedServer, startServer } from "./started-server.ts";
 
+/** A client, and what it presents. */
+type Program = Pick<ClientCase, "client" | "presents">;
+
+/** The reference of clients. */
+const nothing: Program = { client: "bare", presents: [] };
+
 /** Starts a case's client, the reference of clients and a server that lets both in, and measures one client against the other. */
 export async function measureClient(run: Run, the: ClientCase): Promise<CaseResult> {
   const control = await tryClient(run, the);
@@ -18,8 +24,8 @@ export async function measureClient(run: Run, the: ClientCase): Promise<CaseResu
     { ...run, serverCore: run.otherCore },
     { name: "called", server: "bare", asks: [] },
   );
-  await using reference = await startClient(run, "bare", server);
-  await using measured = await startClient(run, the.client, server);
+  await using reference = await startClient(run, nothing, server);
+  await using measured = await startClient(run, the, server);
   const windowOf =
     (client: PinnedProcess): Window =>
     (ms) =>
@@ -38,14 +44,10 @@ export async function measureClient(run: Run, the: ClientCase): Promise<CaseResu
 }
 
 /** That what the client presents is what a server of ours asks for: it lets this one in, and not the reference. */
-export async function tryClient(place: Place, { client }: Pick<ClientCase, "client">): Promise<ControlSaid> {
-  await using server = await startServer(place, {
-    name: "control",
-    server: "protected",
-    asks: ["MTLS", "BEARER", "HMAC"],
-  });
-  const outcomeOf = async (file: string) => {
-    await using started = await startClient(place, file, server);
+export async function tryClient(place: Place, the: Program): Promise<ControlSaid> {
+  await using server = await startServer(place, { name: "control", server: "protected", asks: the.presents });
+  const outcomeOf = async (program: Program) => {
+    await using started = await startClient(place, program, server);
     try {
       await started.ask({ lanes: 1, ms: 10, server: server.pid } satisfies ClientOrder);
       return "let in";
@@ -54,15 +56,19 @@ export async function tryClient(place: Place, { client }: Pick<ClientCase, "clie
       return status ?? String(error);
     }
   };
-  return { wrong: { "no credentials": await outcomeOf("bare") }, right: await outcomeOf(client) };
+  return { wrong: { "no credentials": await outcomeOf(nothing) }, right: await outcomeOf(the) };
 }
 
 /** Starts a client of a server, and gives it its credentials. */
-export async function startClient(place: Place, file: string, { port }: StartedServer): Promise<PinnedProcess> {
+export async function startClient(
+  place: Place,
+  { client, presents }: Program,
+  { port }: StartedServer,
+): Promise<PinnedProcess> {
   const { serverCore: core, fromSource, bench } = place;
   const preload = ["heap-accounts.ts"];
-  const started = await startPinned(`clients/${file}.ts`, { core, fromSource, bench, preload });
+  const started = await startPinned(`clients/${client}.ts`, { core, fromSource, bench, preload });
   const material = await place.material.callerWith(0);
-  await started.ask({ material, port, bodyBytes: BODY_BYTES } satisfies ClientGiven);
+  await started.ask({ material, port, bodyBytes: BODY_BYTES, presents } satisfies ClientGiven);
   return started;
 }

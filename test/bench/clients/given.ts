@@ -7,7 +7,11 @@ export interface ClientGiven {
   readonly material: CallerMaterial;
   readonly port: number;
   readonly bodyBytes: number;
+  readonly presents: readonly Presented[];
 }
+
+/** A credential that a client presents. */
+export type Presented = "API_KEY" | "BEARER" | "HMAC";
 
 /** A window that a client is to call in. */
 export interface ClientOrder {

@@ -101,10 +101,12 @@ async function turnsOfServers(run: StepRun, of: string, bench: URL): Promise<Tur
 }
 
 async function turnsOfClients(run: StepRun, bench: URL): Promise<Turns> {
+  const the = cases.find(({ name }) => name === "client");
+  if (the === undefined || !("client" in the)) throw new Error("There is no client.");
   const place: Place = { ...run, serverCore: run.otherCore };
   await using server = await startServer(place, { name: "called", server: "bare", asks: [] });
-  await using asItIs = await startClient(run, "connected", server);
-  await using undone = await startClient({ ...run, bench }, "connected", server);
+  await using asItIs = await startClient(run, the, server);
+  await using undone = await startClient({ ...run, bench }, the, server);
   const measuredOf = (client: PinnedProcess): Measured => ({
     process: client,
     window: (ms) => client.ask({ lanes: IN_FLIGHT, ms, server: server.pid } satisfies ClientOrder),

@@ -27,13 +27,14 @@ export interface ApiKeyOptions {
  * ```
  */
 export function apiKey({ key }: ApiKeyOptions): Presenter {
-  const keyOfNow = () => checked(exposed(typeof key === "function" ? key() : key));
-  keyOfNow();
-  return {
-    credential: Credential.API_KEY,
-    metadataKeys: ["x-api-key"],
-    present: () => ({ "x-api-key": keyOfNow() }),
+  let last: { readonly key: string; readonly values: { readonly "x-api-key": string } } | undefined;
+  const present = () => {
+    const keyOfNow = exposed(typeof key === "function" ? key() : key);
+    if (last?.key !== keyOfNow) last = { key: keyOfNow, values: Object.freeze({ "x-api-key": checked(keyOfNow) }) };
+    return last.values;
   };
+  present();
+  return { credential: Credential.API_KEY, metadataKeys: ["x-api-key"], present };
 }
 
 function checked(key: string): string {
