@@ -77,9 +77,15 @@ try {
   await using reference = await startServer(place, { name: "reference", server: "bare", asks: [] });
   const run: Run = { ...effort, ...place, pairs, reference, random: seededRandom(seed) };
   for (const each of chosen) {
-    const result = await ("server" in each ? measureServer(run, each) : measureClient(run, each));
-    console.log(rowOf(result));
-    results.push(result);
+    try {
+      const result = await ("server" in each ? measureServer(run, each) : measureClient(run, each));
+      console.log(rowOf(result));
+      results.push(result);
+    } catch (error) {
+      // The others have taken half an hour.
+      console.error(`NOT MEASURED: ${each.name}: ${error instanceof Error ? error.message : String(error)}`);
+      process.exitCode = 1;
+    }
   }
 } finally {
   rmSync(folder, { recursive: true, force: true });

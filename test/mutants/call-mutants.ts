@@ -129,6 +129,14 @@ export const callMutants: readonly Mutant[] = [
     tests: [`${test}/decision-log.test.ts`],
   },
   {
+    id: "decision-never-left",
+    opens: "calls are let in while standard output, where their decisions go, takes none",
+    file: "packages/server/src/log.ts",
+    search: 'event.outcome === "allowed" && destination',
+    replace: 'event.outcome !== "allowed" && destination',
+    tests: ["packages/server/src/log.test.ts", "packages/server/src/serve.test.ts"],
+  },
+  {
     id: "log-injection",
     opens: "callers write lines of their own into the decision log",
     file: `${src}/decision-event.ts`,

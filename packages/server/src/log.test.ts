@@ -1,11 +1,13 @@
-import { spawnSync } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import * as grpc from "@grpc/grpc-js";
 import type { DecisionEvent } from "@zero-trust/auth";
 import type { Printable } from "@zero-trust/auth/server";
-import { expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { createLog, decisionLog, grpcLogger, installGrpcLogger, type Log, recordLog } from "./log.ts";
 
 function capture(): { readonly log: Log; readonly lines: string[] } {
@@ -158,4 +160,65 @@ test("writes to standard output what was said last before the process ends, and 
   const said = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
   expect(said.slice(0, -1).map(({ index }) => index)).toEqual(Array.from({ length: 1_000 }, (_, index) => index));
   expect(said.at(-1)).toMatchObject({ level: "fatal", msg: "the last one" });
+});
+
+describe.runIf(existsSync("/dev/full"))("standard output that takes no lines", () => {
+  /** Decides on calls, and tells what became of each decision. */
+  const deciding = `
+    import { createLog, decisionLog } from "${new URL("./log.ts", import.meta.url).href}";
+    const log = createLog({ name: "order" });
+    const record = decisionLog(log);
+    const decide = (outcome) => {
+      try {
+        record({ time: new Date(), method: "/a.B/C", outcome, credentials: [], credentialIds: [], latencyMs: 1 });
+        return "on record";
+      } catch ({ message, cause }) {
+        return message + ": " + cause.code;
+      }
+    };`;
+  const args = (script: string) => ["--conditions=source", "--input-type=module", "-e", `${deciding}${script}`];
+  const lines = `
+    log.info("a line");
+    const said = [decide("refused"), decide("allowed"), decide("allowed")];
+    setImmediate(() => process.stderr.write(said.join()));`;
+  const no = (code: string) => `on record,${`standard output takes no lines: ${code},`.repeat(2)}`.slice(0, -1);
+
+  test("refuses who would be let in where the disk is full, and the process lives", () => {
+    const full = openSync("/dev/full", "w");
+    const { stderr, status } = spawnSync(process.execPath, args(lines), {
+      encoding: "utf8",
+      stdio: ["ignore", full, "pipe"],
+    });
+    closeSync(full);
+    expect([stderr, status]).toEqual([no("ENOSPC"), 0]);
+  });
+
+  test("refuses who would be let in where the reader is gone, and the process lives", async () => {
+    const child = spawn(process.execPath, args(`process.stdin.resume().on("end", () => {${lines}});`));
+    onTestFinished(() => void child.kill());
+    child.stdout.destroy();
+    child.stdin.end();
+    const ended = once(child, "exit");
+    expect([await text(child.stderr), await ended]).toEqual([no("EPIPE"), [0, null]]);
+  });
+
+  test("lets in again as soon as there is room, and has not kept whatever was said until then", () => {
+    const folder = mkdtempSync(join(tmpdir(), "log-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, "stdout");
+    const script = `
+      import { execFileSync } from "node:child_process";
+      const said = new Set();
+      for (let count = 0; count < 1_000 && said.size < 2; count += 1) said.add(decide("allowed"));
+      for (let count = 0; count < 3_000; count += 1) log.info("x".repeat(1_000));
+      execFileSync("prlimit", ["--fsize=unlimited", "--pid", String(process.pid)]);
+      process.stderr.write([...said, decide("allowed")].join());`;
+    const stdout = openSync(file, "a");
+    const limited = ["-c", 'ulimit -S -f 8; exec "$0" "$@"', process.execPath, ...args(script)];
+    const { stderr } = spawnSync("bash", limited, { encoding: "utf8", stdio: ["ignore", stdout, "pipe"] });
+    closeSync(stdout);
+    expect(stderr).toBe("on record,standard output takes no lines: EFBIG,on record");
+    expect(statSync(file).size).toBeGreaterThan(1_000_000);
+    expect(statSync(file).size).toBeLessThan(1_200_000);
+  });
 });

@@ -8,7 +8,10 @@ export type Log = Logger;
 
 /** Where the lines of a log go. */
 export interface LogDestination {
+  /** Never throws: whoever writes a line has something else to do. */
   write(line: string): void;
+  /** Writes one that somebody relies on: throws when it cannot leave the process at once. As `write` unless given. */
+  writeOut?(line: string): void;
 }
 
 /** How a log is made. */
@@ -95,7 +98,8 @@ export function grpcLogger(log: Log): Partial<Console> {
 
 /**
  * Makes what writes decisions to a log. Their texts are harmless already (`Printable`), so they are not looked through once more,
- * which would take longer than all the rest of writing them. The lines are as pino would make them.
+ * which would take longer than all the rest of writing them. The lines are as pino would make them. That a call is let in has left
+ * the process when the call goes on; where it cannot, what is returned here throws.
  *
  * @throws TypeError for a log that `createLog` did not make
  */
@@ -121,7 +125,9 @@ export function decisionLog(log: Log): (event: DecisionEvent) => void {
       rule: event.rule,
       latencyMs: event.latencyMs,
     } satisfies Record<Exclude<keyof DecisionEvent, "time">, unknown>;
-    destination.write(`{"level":"info"${isoTime()}${head}${JSON.stringify(fields).slice(1, -1)},"msg":"decision"}\n`);
+    const line = `{"level":"info"${isoTime()}${head}${JSON.stringify(fields).slice(1, -1)},"msg":"decision"}\n`;
+    if (event.outcome === "allowed" && destination.writeOut !== undefined) destination.writeOut(line);
+    else destination.write(line);
   };
 }
 
@@ -148,26 +154,41 @@ function isoTime(): string {
 
 /** Lines that are this long together are not kept waiting; in characters. */
 const MAX_WAITING = 16 * 1024;
+/** What is kept of lines that cannot be written, in characters; what comes after that is lost. */
+const MAX_KEPT = 1024 * 1024;
 let output: LogDestination | undefined;
 
 /**
- * Standard output. What is said in one go is one write (of all calls that a revoked key ends, for instance), before the event loop goes on
- * and so before a call is answered. What waits is written at the end of the process too: the last line before an exit is the one that is needed.
+ * Standard output. What is said in one go is one write (of all calls that a revoked key ends, for instance), before the event loop goes on.
+ * What waits is written at the end of the process too: the last line before an exit is the one that is needed. A full disk, or a reader
+ * that is gone, does not end the process; what could not be written is tried again with the next line.
  */
 function standardOutput(): LogDestination {
   if (output !== undefined) return output;
-  const file = fileDestination({ dest: 1, sync: true });
+  const file = fileDestination({ dest: 1, sync: true, maxLength: MAX_KEPT });
+  let fault: Error | undefined;
+  file.on("error", (error: Error) => {
+    fault = error;
+  });
+  file.on("write", () => {
+    fault = undefined;
+  });
   let waiting = "";
-  const flush = (): void => {
+  const send = (): void => {
     if (waiting !== "") file.write(waiting);
     waiting = "";
   };
-  process.on("exit", flush);
+  process.on("exit", send);
   output = {
     write(line) {
-      if (waiting === "") process.nextTick(flush);
+      if (waiting === "") process.nextTick(send);
       waiting += line;
-      if (waiting.length >= MAX_WAITING) flush();
+      if (waiting.length >= MAX_WAITING) send();
+    },
+    writeOut(line) {
+      waiting += line;
+      send();
+      if (fault !== undefined) throw new Error("standard output takes no lines", { cause: fault });
     },
   };
   return output;

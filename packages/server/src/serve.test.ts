@@ -1,5 +1,6 @@
 import { connect as connectTcp } from "node:net";
 import * as grpc from "@grpc/grpc-js";
+import type { DecisionEvent } from "@zero-trust/auth";
 import type { TlsMaterial } from "@zero-trust/mtls";
 import { createClient } from "@zero-trust/rpc";
 import { createCa, PingService, pingHandlers } from "@zero-trust/testkit";
@@ -7,7 +8,7 @@ import { afterEach, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { createTrustDomain, failureOf, type PingServing, servePing, type TrustDomain } from "../test/ping-serving.ts";
 import { ConfigError } from "./config.ts";
 import { Health as HealthService, HealthCheckResponse_ServingStatus as Status } from "./gen/health/v1/health_pb.ts";
-import { createLog } from "./log.ts";
+import { createLog, type LogDestination } from "./log.ts";
 import type { ServeOptions } from "./serve.ts";
 import { service } from "./service.ts";
 
@@ -66,6 +67,28 @@ test.each([
   expect((await failureOf(serving.ping().ping({ text: "throw" }))).code).toBe(grpc.status.UNAVAILABLE);
   expect(serving.lines.some((line) => line.includes("handler failed"))).toBe(false);
   expect(serving.records("decision").at(-1)).toMatchObject({ outcome: "refused", reason: "CHECK_UNAVAILABLE" });
+});
+
+const full: LogDestination = {
+  write: () => undefined,
+  writeOut() {
+    throw new Error("disk full");
+  },
+};
+
+test("lets nobody in whose decision its log does not take", async () => {
+  const serving = await start({ log: createLog({ name: "ping", destination: full }) });
+  expect((await failureOf(serving.ping().ping({ text: "a" }))).code).toBe(grpc.status.UNAVAILABLE);
+});
+
+test("lets in whose decision is kept elsewhere, whatever its log takes", async () => {
+  const kept: DecisionEvent[] = [];
+  const serving = await start({
+    log: createLog({ name: "ping", destination: full }),
+    decisions: (event) => void kept.push(event),
+  });
+  expect(await serving.ping().ping({ text: "a" })).toMatchObject({ text: "a" });
+  expect(kept).toMatchObject([{ outcome: "allowed" }]);
 });
 
 test("refuses a peer without grants, and lets nothing reach the handler", async () => {

@@ -64,7 +64,10 @@ export interface ServeLimits
 
 /** What a server is built from. */
 export interface ServeOptions {
-  /** Where everything is written; decisions and refused connections are, whatever its level. */
+  /**
+   * Where everything is written; decisions and refused connections are, whatever its level. A call whose decision it cannot take is refused,
+   * unless `decisions` keeps it.
+   */
   readonly log: Log;
   /** The certificate that the server shows, and the authorities that it trusts. */
   readonly identity: TlsIdentity;
@@ -274,7 +277,12 @@ function createServer(options: ServeOptions, policies: readonly ServicePolicy[])
         onDecision(decision) {
           telemetry?.decided(decision);
           const kept = options.decisions?.(decision);
-          writeDecision(decision);
+          try {
+            writeDecision(decision);
+          } catch (error) {
+            // What is kept elsewhere is on record all the same.
+            if (options.decisions === undefined) throw error;
+          }
           return kept;
         },
       }),
