@@ -42,7 +42,7 @@ const everything: readonly Asked[] = ["MTLS", "BEARER", "HMAC"];
 const unsigned: readonly Asked[] = ["MTLS", "BEARER"];
 const ours = { by: "us", server: "protected" } as const;
 const connected = { by: "us", client: "connected" } as const;
-const all: readonly Presented[] = ["BEARER", "HMAC"];
+const both: readonly Presented[] = ["BEARER", "HMAC"];
 const tokenAlone: Pick<ServerCase, "by" | "asks"> = { by: "others", asks: ["BEARER"] };
 
 /** All that is measured; whoever adds a program adds a line. */
@@ -131,6 +131,6 @@ export const cases: readonly Case[] = [
   },
   { name: "client-bearer", what: "a client: a token", ...connected, presents: ["BEARER"] },
   { name: "client-hmac", what: "a client: a signature", ...connected, presents: ["HMAC"] },
-  { name: "client", what: "a client: token and signature", ...connected, presents: all },
-  { name: "client-typed", what: "a client: the same by `createClient()`", by: "us", client: "typed", presents: all },
+  { name: "client", what: "a client: token and signature", ...connected, presents: both },
+  { name: "client-typed", what: "a client: the same by `createClient()`", by: "us", client: "typed", presents: both },
 ];

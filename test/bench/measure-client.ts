@@ -45,7 +45,8 @@ export async function measureClient(run: Run, the: ClientCase): Promise<CaseResu
 
 /** That what the client presents is what a server of ours asks for: it lets this one in, and not the reference. */
 export async function tryClient(place: Place, the: Program): Promise<ControlSaid> {
-  await using server = await startServer(place, { name: "control", server: "protected", asks: the.presents });
+  const asks = ["MTLS", ...the.presents] as const;
+  await using server = await startServer(place, { name: "control", server: "protected", asks });
   const outcomeOf = async (program: Program) => {
     await using started = await startClient(place, program, server);
     try {

@@ -28,7 +28,10 @@ export interface ProtectedServiceConfig extends ServiceConfig {
   readonly apiKeys: ApiKeysPlace;
   /** Where it is noted when each API key was last used; nowhere unless given. */
   readonly apiKeyUsesFile: string | undefined;
-  /** Where every decision is appended, besides the log; nowhere unless given. While it cannot be written, no call is let in. */
+  /**
+   * Where every decision is appended, besides the log; nowhere unless given. While it cannot be written, no call is let in; without it, none
+   * while standard output takes no lines.
+   */
   readonly decisionsFile: string | undefined;
   /** How many calls a caller may make. */
   readonly limits: ReturnType<typeof limitsOf>;

@@ -11,17 +11,9 @@ import { httpsAgent, identityFromMemory, mutualTlsChannels } from "@zero-trust/m
 import { audience, client, scope, trustDomain } from "../material.ts";
 import type { ClientGiven, Presented } from "./given.ts";
 
-/** Channels whose calls carry what a case presents, of a token from the authorization server as those of our services do. */
+/** Channels whose calls carry what a case presents; a token is from the authorization server, as those of our services are. */
 export function withCredentials({ material, port, presents }: ClientGiven): AuthenticatedChannels {
   const identity = identityFromMemory(material.tls);
-  const tokens = () =>
-    clientCredentials({
-      tokenEndpoint: new URL(`https://${material.issuerAddress}/oauth/token`),
-      agent: httpsAgent({ identity, serverId: `spiffe://${trustDomain}/issuer` }),
-      clientId: client,
-      audience,
-      scopes: [scope],
-    });
   const [first] = material.signingKeys;
   if (first === undefined) throw new TypeError("There is no signing key.");
   const { id: keyId, secret } = first;
@@ -29,7 +21,16 @@ export function withCredentials({ material, port, presents }: ClientGiven): Auth
   const channels = mutualTlsChannels({ identity, target: `127.0.0.1:${port}`, serverId });
   const presenters: Readonly<Record<Presented, () => Presenter>> = {
     API_KEY: () => apiKey({ key: material.apiKey }),
-    BEARER: () => bearer({ tokens: tokens() }),
+    BEARER: () =>
+      bearer({
+        tokens: clientCredentials({
+          tokenEndpoint: new URL(`https://${material.issuerAddress}/oauth/token`),
+          agent: httpsAgent({ identity, serverId: `spiffe://${trustDomain}/issuer` }),
+          clientId: client,
+          audience,
+          scopes: [scope],
+        }),
+      }),
     HMAC: () => hmac({ keyId, secret }),
   };
   return connect({ channels, credentials: presents.map((each) => presenters[each]()) });
