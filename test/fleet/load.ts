@@ -30,7 +30,7 @@ export interface LoadOptions {
   readonly attemptTimeoutMs?: number;
   /** Draws what is ordered. */
   readonly seed?: number;
-  /** What came of the load on the same fleet before this one, to be gone on with: the oracle wants to know of every order. */
+  /** What was asked for on the same fleet before, which this load adds its own to: the oracle wants to know of every order. */
   readonly after?: Pick<LoadFigures, "history" | "payments">;
 }
 
@@ -53,7 +53,7 @@ export interface LoadFigures extends TallyFigures {
   /** Every order that was asked for, with its answers: for the oracle of `test/kills`. */
   readonly history: History;
   /** Every payment that was made directly and acknowledged; the reference of each begins with `load-`. */
-  readonly payments: readonly AcknowledgedPayment[];
+  readonly payments: AcknowledgedPayment[];
 }
 
 /** Callers at work. */
@@ -82,7 +82,7 @@ export function startLoad(fleet: Reached, options: LoadOptions = {}): Load {
   const opened = new DisposableStack();
   const tally = new Tally();
   const history = options.after?.history ?? new History();
-  const payments = [...(options.after?.payments ?? [])];
+  const payments = options.after?.payments ?? [];
   const random = seededRandom(options.seed ?? 1);
   const times = { timeoutMs, attemptTimeoutMs };
   const stopping = new AbortController();

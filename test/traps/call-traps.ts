@@ -94,6 +94,23 @@ export const callTraps: Section = {
       ],
     },
     {
+      id: "half-an-answer",
+      title: "A call whose answer breaks off is not tried again",
+      effect: "surprises",
+      happens:
+        "The headers of an answer end all retries (gRFC A6), of a unary call too, which has seen nothing yet. grpc-js and Node send headers, message and status with several writes, so when a server under load is killed, one of its calls may be between them: its caller gets UNAVAILABLE, whatever the retry policy says. With twenty calls in flight, one death in ten did that here.",
+      instead: "Make the call again yourself where its method may be repeated, once, after UNAVAILABLE.",
+      library: [
+        "library: a unary call whose server dies after the headers of its answer is not tried again",
+        "library: one whose server dies before them is",
+      ],
+      here: "A typed client with `attemptTimeoutMs` does that for unary methods whose `idempotency_level` allows it.",
+      ours: [
+        ["packages/rpc/test/load-balancing.test.ts", "is followed by another"],
+        ["packages/rpc/test/load-balancing.test.ts", "is followed by one other, and no more"],
+      ],
+    },
+    {
       id: "no-deadline",
       title: "There is no deadline unless the caller sets one",
       effect: "hangs",

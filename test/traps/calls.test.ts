@@ -1,5 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { once } from "node:events";
+import { createServer } from "node:http2";
+import type { AddressInfo, Socket } from "node:net";
 import * as grpc from "@grpc/grpc-js";
 import { describe, expect, test, vi } from "vitest";
 import { runChild } from "./child.ts";
@@ -177,6 +179,62 @@ describe("a cancelled upload looks complete", () => {
     call.cancel();
     await vi.waitUntil(() => events.includes("cancelled"), { timeout: 5000 });
     expect(events).toEqual(["data", "end", "cancelled"]);
+  });
+});
+
+describe("a server dies while it answers", () => {
+  /** A server whose first call loses its connection, before the headers of the answer or after them; the next ones are answered. */
+  async function dying(when: "before" | "after") {
+    let calls = 0;
+    const server = createServer();
+    let connection: Socket | undefined;
+    server.on("connection", (socket: Socket) => {
+      connection = socket;
+    });
+    server.on("stream", (stream) => {
+      calls += 1;
+      stream.on("error", () => {});
+      stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
+      const die = () => connection?.destroy();
+      if (calls === 1 && when === "before") {
+        die();
+        return;
+      }
+      stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
+      const answer = Buffer.alloc(5);
+      if (calls === 1) stream.write(answer, die);
+      else stream.end(answer);
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    return { port, calls: () => calls, [Symbol.dispose]: () => void server.close() };
+  }
+
+  async function callOf(port: number): Promise<grpc.status> {
+    const retryPolicy = {
+      maxAttempts: 3,
+      initialBackoff: "0.01s",
+      maxBackoff: "0.1s",
+      backoffMultiplier: 2,
+      retryableStatusCodes: ["UNAVAILABLE"],
+    };
+    using client = echoClient(port, {
+      "grpc.service_config": JSON.stringify({ methodConfig: [{ name: [{}], retryPolicy }] }),
+    });
+    return (await client.call()).code;
+  }
+
+  test("library: a unary call whose server dies after the headers of its answer is not tried again", async () => {
+    using server = await dying("after");
+    expect(await callOf(server.port)).toBe(grpc.status.UNAVAILABLE);
+    expect(server.calls()).toBe(1);
+  });
+
+  test("library: one whose server dies before them is", async () => {
+    using server = await dying("before");
+    expect(await callOf(server.port)).toBe(grpc.status.OK);
+    expect(server.calls()).toBe(2);
   });
 });
 

@@ -1,4 +1,4 @@
-import { status } from "@grpc/grpc-js";
+import { type Metadata, status } from "@grpc/grpc-js";
 import { type CallOptions, type ClientMethodTarget, callDeadline } from "./outgoing-call.ts";
 import { isRepeatable } from "./repeatable.ts";
 import type { RetryBudget } from "./retry-budget.ts";
@@ -15,6 +15,9 @@ export interface AttemptLimits {
  * Makes a call that may be repeated again when it got no answer in the time of an attempt: a server that has stopped, or a
  * network that loses everything, says nothing that could be tried again for. While there is time another attempt follows; the
  * last has all that is left, and so has the only one where none may follow.
+ *
+ * An answer that breaks off after its headers is made good once: to grpc-js such a call is past retries (gRFC A6), since
+ * a stream's caller may have had a part of it, but of a unary call nobody has seen anything.
  */
 export async function untilAnswered<T>(
   target: ClientMethodTarget,
@@ -25,18 +28,33 @@ export async function untilAnswered<T>(
   if (attempts === undefined || !isRepeatable(method)) return await attempt(options);
   const { budget } = attempts;
   const deadline = callDeadline(target, options);
+  let mayBreakOff = true;
   for (let timeoutMs = attempts.timeoutMs; ; timeoutMs *= 2) {
     const leftMs = Math.max(1, deadline - Date.now());
     // A whole first attempt is always kept for another one: what this one is sent to may be the one that has stopped.
     const isLast = leftMs < 2 * attempts.timeoutMs || !budget.isLeft;
     const mineMs = Math.min(timeoutMs, leftMs - attempts.timeoutMs);
+    let hasBegun = false;
+    const onHeaders = (headers: Metadata): void => {
+      hasBegun = true;
+      options.onHeaders?.(headers);
+    };
     try {
-      const answer = await attempt({ ...options, timeoutMs: isLast ? leftMs : mineMs });
+      const answer = await attempt({ ...options, onHeaders, timeoutMs: isLast ? leftMs : mineMs });
       budget.earn();
       return answer;
     } catch (error) {
-      if (isLast || !(error instanceof RpcError) || error.code !== status.DEADLINE_EXCEEDED) throw error;
+      const missing = whatIsMissing(error, hasBegun);
+      if (isLast || missing === undefined || (missing === "the rest" && !mayBreakOff)) throw error;
+      if (missing === "the rest") mayBreakOff = false;
       budget.spend();
     }
   }
+}
+
+/** What has not arrived of an answer that another attempt may bring. */
+function whatIsMissing(error: unknown, hasBegun: boolean): "all of it" | "the rest" | undefined {
+  if (!(error instanceof RpcError)) return undefined;
+  if (error.code === status.DEADLINE_EXCEEDED) return "all of it";
+  return hasBegun && error.code === status.UNAVAILABLE ? "the rest" : undefined;
 }

@@ -17,7 +17,8 @@ export interface ClientOptions {
   /**
    * How long the first attempt of a unary call waits for its answer, in milliseconds, before there is another one, which
    * has twice as long, and so on while there is time: for servers of which there are several, and for methods that may be
-   * repeated alone. One attempt waits for as long as the call may take if not given.
+   * repeated alone. An answer that breaks off after its headers is asked for once more, too. One attempt waits for as long as
+   * the call may take if not given.
    */
   readonly attemptTimeoutMs?: number;
 }

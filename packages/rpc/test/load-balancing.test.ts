@@ -3,6 +3,7 @@ import { status } from "@grpc/grpc-js";
 import { PingService } from "@zero-trust/testkit";
 import { describe, expect, test } from "vitest";
 import { type Client, createClient, RpcError, type ServiceConfigOptions, serviceConfig } from "../src/index.ts";
+import { bareAnswer } from "./bare-server.ts";
 import { type PingServer, startPing } from "./ping-server.ts";
 
 /** A replica: what it is asked, and whether it answers. */
@@ -159,6 +160,42 @@ describe("an attempt", () => {
     // Long enough to arrive on a busy machine; it would be six attempts.
     await expect(call("counted", 1_500)).rejects.toMatchObject({ code: status.DEADLINE_EXCEEDED });
     expect(attempts).toBe(1);
+  });
+
+  describe("whose answer breaks off after its headers", () => {
+    const config = { "grpc.service_config": serviceConfig([PingService]) };
+    const breaking = (breaksOff: number) => bareAnswer({ bytes: Buffer.alloc(5), breaksOff });
+
+    test("is followed by another", async () => {
+      await using server = await breaking(1);
+      const headers: unknown[] = [];
+      const onHeaders = (its: unknown) => void headers.push(its);
+      await server.client(config, { attemptTimeoutMs: 10_000 }).ping({}, { onHeaders });
+      expect([server.calls(), headers.length]).toEqual([2, 2]);
+    });
+
+    test("is followed by one other, and no more", async () => {
+      await using server = await breaking(Number.POSITIVE_INFINITY);
+      const call = server.client(config, { attemptTimeoutMs: 10_000 }).ping({});
+      await expect(call).rejects.toMatchObject({ code: status.UNAVAILABLE });
+      expect(server.calls()).toBe(2);
+    });
+
+    test("is the only one where nobody said how long it may take, as everywhere in gRPC", async () => {
+      await using server = await breaking(1);
+      await expect(server.client(config).ping({})).rejects.toMatchObject({ code: status.UNAVAILABLE });
+      expect(server.calls()).toBe(1);
+    });
+
+    test("is the only one of a stream, of which something may have been seen", async () => {
+      await using server = await breaking(1);
+      const requests = (async function* () {
+        yield {};
+      })();
+      const call = server.client(config, { attemptTimeoutMs: 10_000 }).pingSum(requests);
+      await expect(call).rejects.toMatchObject({ code: status.UNAVAILABLE });
+      expect(server.calls()).toBe(1);
+    });
   });
 
   test.each([0, -1, Number.NaN])("of %s milliseconds is refused", (attemptTimeoutMs) => {
