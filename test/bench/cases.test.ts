@@ -100,6 +100,12 @@ test.runIf(hasNginx)(
   },
 );
 
+test.concurrent("the credentials that nobody looks at are in the way of nobody", async ({ expect }) => {
+  const { control, calls } = await tryOut(cases.find(({ name }) => name === "unread") as ServerCase);
+  expect(control).toEqual({ wrong: { "no certificate": "no connection" }, right: "let in" });
+  expect((await calls()).calls).toBeGreaterThan(5);
+});
+
 test.concurrent("a server that asks for nothing is not measured as one that does", async ({ expect }) => {
   const { control } = await tryOut({ ...full, server: "bare" });
   expect(() => checkControl("full", control)).toThrow("full: a call with no token was not refused: let in");

@@ -15,6 +15,8 @@ export interface ServerCase {
   /** A program in `servers/`. */
   readonly server: string;
   readonly asks: readonly Asked[];
+  /** What calls bring all the same, and it does not look at. */
+  readonly unread?: readonly Asked[];
   /** What is called, of the reference too; `ping` unless given. */
   readonly method?: Method;
   /** Bytes of a request's message; 200 unless given. */
@@ -54,6 +56,14 @@ export const cases: readonly Case[] = [
     by: "others",
     server: "bare",
     asks: [],
+  },
+  {
+    name: "unread",
+    what: "the reference, sent all credentials, which it does not look at: what their way there takes",
+    by: "others",
+    server: "bare",
+    asks: [],
+    unread: everything,
   },
   { name: "certificate", what: "who is calling, and may it, by its certificate alone", ...ours, asks: ["MTLS"] },
   { name: "api-key", what: "an API key", ...ours, asks: ["API_KEY"] },

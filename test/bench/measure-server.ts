@@ -73,7 +73,8 @@ export function targetOf(the: ServerCase, port: number): Target {
     plaintext: the.plaintext === true,
     method: the.method ?? "ping",
     bodyBytes: the.bodyBytes ?? BODY_BYTES,
-    presents: the.asks,
+    presents: the.unread ?? the.asks,
+    unread: the.unread !== undefined,
     connections: CONNECTIONS,
     inFlight: IN_FLIGHT,
   };

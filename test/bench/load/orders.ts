@@ -10,7 +10,10 @@ export interface Target {
   readonly plaintext: boolean;
   readonly method: Method;
   readonly bodyBytes: number;
+  /** What each call brings, and has to be refused without, unless `unread`. */
   readonly presents: readonly Asked[];
+  /** The server does not look at it. */
+  readonly unread: boolean;
   readonly connections: number;
   readonly inFlight: number;
 }
