@@ -165,7 +165,7 @@ test("writes to standard output what was said last before the process ends, and 
 describe.runIf(existsSync("/dev/full"))("standard output that takes no lines", () => {
   /** Decides on calls, and tells what became of each decision. */
   const deciding = `
-    import { createLog, decisionLog } from "${new URL("./log.ts", import.meta.url).href}";
+    import { createLog, decisionLog, takesLines } from "${new URL("./log.ts", import.meta.url).href}";
     const log = createLog({ name: "order" });
     const record = decisionLog(log);
     const decide = (outcome) => {
@@ -180,8 +180,8 @@ describe.runIf(existsSync("/dev/full"))("standard output that takes no lines", (
   const lines = `
     log.info("a line");
     const said = [decide("refused"), decide("allowed"), decide("allowed")];
-    setImmediate(() => process.stderr.write(said.join()));`;
-  const no = (code: string) => `on record,${`standard output takes no lines: ${code},`.repeat(2)}`.slice(0, -1);
+    setImmediate(() => process.stderr.write([...said, takesLines(log)].join()));`;
+  const no = (code: string) => `on record,${`standard output takes no lines: ${code},`.repeat(2)}false`;
 
   test("refuses who would be let in where the disk is full, and the process lives", () => {
     const full = openSync("/dev/full", "w");
@@ -212,12 +212,12 @@ describe.runIf(existsSync("/dev/full"))("standard output that takes no lines", (
       for (let count = 0; count < 1_000 && said.size < 2; count += 1) said.add(decide("allowed"));
       for (let count = 0; count < 3_000; count += 1) log.info("x".repeat(1_000));
       execFileSync("prlimit", ["--fsize=unlimited", "--pid", String(process.pid)]);
-      process.stderr.write([...said, decide("allowed")].join());`;
+      process.stderr.write([...said, decide("allowed"), takesLines(log)].join());`;
     const stdout = openSync(file, "a");
     const limited = ["-c", 'ulimit -S -f 8; exec "$0" "$@"', process.execPath, ...args(script)];
     const { stderr } = spawnSync("bash", limited, { encoding: "utf8", stdio: ["ignore", stdout, "pipe"] });
     closeSync(stdout);
-    expect(stderr).toBe("on record,standard output takes no lines: EFBIG,on record");
+    expect(stderr).toBe("on record,standard output takes no lines: EFBIG,on record,true");
     expect(statSync(file).size).toBeGreaterThan(1_000_000);
     expect(statSync(file).size).toBeLessThan(1_200_000);
   });

@@ -12,6 +12,8 @@ export interface LogDestination {
   write(line: string): void;
   /** Writes one that somebody relies on: throws when it cannot leave the process at once. As `write` unless given. */
   writeOut?(line: string): void;
+  /** Whether it took what was written last; for `zt_log_writable`. */
+  readonly takesLines?: boolean;
 }
 
 /** How a log is made. */
@@ -134,6 +136,11 @@ export function decisionLog(log: Log): (event: DecisionEvent) => void {
 /** What lines are written to, and by whom: pino keeps both to itself. */
 const madeHere = new WeakMap<Log, { readonly name: string; readonly destination: LogDestination }>();
 
+/** Whether the lines of a log are taken where they are written to; undefined where that is not known. */
+export function takesLines(log: Log): boolean | undefined {
+  return madeHere.get(log)?.destination.takesLines;
+}
+
 /** Makes grpc-js write to this log, in place of the console. */
 export function installGrpcLogger(log: Log): void {
   grpc.setLogger(grpcLogger(log));
@@ -189,6 +196,9 @@ function standardOutput(): LogDestination {
       waiting += line;
       send();
       if (fault !== undefined) throw new Error("standard output takes no lines", { cause: fault });
+    },
+    get takesLines() {
+      return fault === undefined;
     },
   };
   return output;

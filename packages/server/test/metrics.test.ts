@@ -160,6 +160,14 @@ test("the process says how it is", async () => {
   expect(valueIn(found, "process_cpu_time_total")).toBeGreaterThan(0);
 });
 
+test("a log that is not taken is told, and so is one that is taken again", async () => {
+  const destination = { write: () => undefined, takesLines: false };
+  const telemetry = await start({ log: createLog({ name: "ping", destination }) });
+  expect(valueIn(await scrape(telemetry.metricsPort), "zt_log_writable")).toBe(0);
+  destination.takesLines = true;
+  expect(valueIn(await scrape(telemetry.metricsPort), "zt_log_writable")).toBe(1);
+});
+
 test("a gauge that fails is left out, and the others are there", async () => {
   const telemetry = await start();
   telemetry.observe("zt.nonces.remembered", () => {

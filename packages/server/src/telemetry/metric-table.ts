@@ -56,6 +56,12 @@ export const metricTable = {
     description: "Whether all that calls depend on can be used: 1 or 0.",
     labels: [],
   },
+  "zt.log.writable": {
+    kind: "gauge",
+    unit: "1",
+    description: "Whether standard output took the last lines of the log: 1 or 0.",
+    labels: [],
+  },
   "zt.tls.expiry_timestamp_seconds": {
     kind: "gauge",
     unit: "s",

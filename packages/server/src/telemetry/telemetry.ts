@@ -6,7 +6,7 @@ import type { DecisionEvent } from "@zero-trust/auth";
 import type { DecisionMeasure } from "@zero-trust/auth/server";
 import type { TlsIdentity } from "@zero-trust/mtls";
 import type { ChannelSource } from "@zero-trust/rpc";
-import { type Log, recordLog } from "../log.ts";
+import { type Log, recordLog, takesLines } from "../log.ts";
 import { observeIdentity } from "./identity-metrics.ts";
 import { type Instruments, instruments } from "./instruments.ts";
 import { madeCalls } from "./made-calls.ts";
@@ -87,6 +87,10 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
   const opened = new AsyncDisposableStack();
   opened.defer(async () => await provider.shutdown());
   opened.defer(observeProcess(made));
+  made.observe("zt.log.writable", () => {
+    const isWritable = takesLines(log);
+    return isWritable === undefined ? undefined : Number(isWritable);
+  });
   opened.defer(async () => await tracing?.close());
   let metricsPort: number | undefined;
   if (metrics !== undefined && reader !== undefined) {
