@@ -87,13 +87,14 @@ ${clientTable(cases.filter(({ side }) => side === "client"))}
 function targetTable(result: BenchResult): string {
   const verdict = (isMet: boolean | undefined) => (isMet === undefined ? "" : isMet ? "met" : "**missed**");
   return markdownTable(
-    ["what", "figure", "has to be", "is", ""],
-    reached(result).map(({ target, value, isMet }) => [
+    ["what", "figure", "has to be", "is", "", "`unread`"],
+    reached(result).map(({ target, value, isMet, nothingChecked }) => [
       target.what,
       target.of,
       boundOf(target),
       shownValue(target, value),
       verdict(isMet),
+      target.checksNothing === undefined ? "" : shownValue(target, nothingChecked),
     ]),
   );
 }

@@ -41,7 +41,7 @@ if (process.platform !== "linux" || unknown.length > 0) {
   );
   process.exit(1);
 }
-const aimedAt = new Set(["bare", ...targets.flatMap((target) => [target.case, target.against])]);
+const aimedAt = new Set(["bare", ...targets.flatMap((target) => [target.case, target.against, target.checksNothing])]);
 const isWanted = ({ name }: Case) => wanted?.includes(name) ?? (!values.quick || aimedAt.has(name));
 const isMissing = (each: Case) => "needs" in each && each.needs !== undefined && findProgram(each.needs) === undefined;
 const missing = cases.filter((each) => isWanted(each) && isMissing(each));

@@ -41,15 +41,16 @@ export function rowOf(result: CaseResult): string {
 /** Which targets are met, a line each. */
 export function targetTable(all: readonly Reached[]): string {
   return all
-    .map(({ target, value, isMet }) =>
+    .map(({ target, value, isMet, nothingChecked }) =>
       columns(
-        [2, 52, 28, 20, 0],
+        [2, 52, 28, 20, 24, 0],
         [
           isMet === undefined ? "·" : isMet ? "✓" : "✗",
           target.what,
           target.of,
           boundOf(target),
           shownValue(target, value),
+          nothingChecked === undefined ? "" : `(nothing checked: ${shownValue(target, nothingChecked)})`,
         ],
       ),
     )

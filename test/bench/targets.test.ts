@@ -29,7 +29,16 @@ test("what was not measured is neither met nor missed", () => {
   expect(of(found, "processor time", "naive")).toMatchObject({ value: undefined, isMet: undefined });
 });
 
-test("every target is about a case that there is", () => {
+test("beside each it says what a server reaches that checks nothing", () => {
+  const all = [madeUpCase("unread", { throughput: 0.7, processor: 1.2 }), madeUpCase("naive", { processor: 6 })];
+  const found = reached({ cases: all });
+  expect(of(found, "calls a second")?.nothingChecked).toMatchObject({ median: 0.7 });
+  expect(of(found, "processor time", "naive")?.nothingChecked?.median).toBeCloseTo(5);
+  expect(found.find(({ target }) => target.case === "client")?.nothingChecked).toBeUndefined();
+});
+
+test("every target is about cases that there are", () => {
   const names = new Set(cases.map(({ name }) => name));
-  expect(targets.filter((target) => !names.has(target.case))).toEqual([]);
+  const named = targets.flatMap(({ case: its, against = its, checksNothing = its }) => [its, against, checksNothing]);
+  expect(named.filter((name) => !names.has(name))).toEqual([]);
 });
