@@ -100,12 +100,18 @@ test("a key of the issuer that is withdrawn signs no more, and the next one is b
   await keys("rotate issuer --file ./issuer/signing-jwks.json");
   await keys(`revoke issuer ${old} --file ./issuer/signing-jwks.json`);
   await vi.waitFor(async () => expect(await kidNow()).not.toBe(old), soon);
-  const authorization = async () => `Bearer ${await tokensOf(stack, "storefront", "order", ["read:orders"]).token()}`;
-  await vi.waitFor(
-    async () =>
-      expect(await outcome("storefront", "order", "ListOrders", { authorization: await authorization() })).toBe("OK"),
-    soon,
-  );
+  const authorization = async (...of: readonly [Workload, "order" | "payment", readonly string[]]) => ({
+    authorization: `Bearer ${await tokensOf(stack, ...of).token()}`,
+  });
+  // Each service reads the issuer's keys by itself.
+  await vi.waitFor(async () => {
+    const ofStorefront = await authorization("storefront", "order", ["read:orders"]);
+    expect(await outcome("storefront", "order", "ListOrders", ofStorefront)).toBe("OK");
+    const ofOrder = await authorization("order-service", "payment", ["write:payments"]);
+    expect(await outcome("order-service", "payment", "CreatePayment", ofOrder)).toBe(
+      "UNAUTHENTICATED CREDENTIAL_MISSING",
+    );
+  }, soon);
 });
 
 test("explain says what running services answer, for every method, client and set of credentials", {
