@@ -12,8 +12,12 @@ export interface Ended {
 const folder = fileURLToPath(new URL("..", import.meta.url));
 
 /** Runs a program in a process of its own, for what would end or disturb that of the tests; a minute at most. */
-export async function runChild(source: string, env: Readonly<Record<string, string>> = {}): Promise<Ended> {
-  const args = ["--conditions=source", "--input-type=module-typescript", "--eval", source];
+export async function runChild(
+  source: string,
+  env: Readonly<Record<string, string>> = {},
+  flags: readonly string[] = [],
+): Promise<Ended> {
+  const args = [...flags, "--conditions=source", "--input-type=module-typescript", "--eval", source];
   const child = spawn(process.execPath, args, {
     cwd: folder,
     env: { ...process.env, ...env },
