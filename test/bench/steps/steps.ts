@@ -175,6 +175,23 @@ export const steps: readonly Step[] = [
     ],
   },
   {
+    id: "token-looked-through-once",
+    what: "a token that many calls show is looked through once, by us and by grpc-js",
+    case: "client",
+    undo: [
+      {
+        file: `${auth}/bearer/client.ts`,
+        search: "        if (last !== undefined && last.token === token) return last.values;\n",
+        replace: "",
+      },
+      {
+        file: `${auth}/call-credentials.ts`,
+        search: "  if (known !== undefined) return known;\n",
+        replace: "",
+      },
+    ],
+  },
+  {
     id: "client-without-promise",
     what: "a client presents what it has without waiting for it",
     case: "client",
