@@ -7,10 +7,11 @@ import { prober } from "./roll-keys.ts";
  */
 export function hiddenFailures(log: readonly LogRecord[]): readonly string[] {
   return log.flatMap((record) => {
-    const { log: name, outcome, method, reason, cause, peer, msg, code } = record;
+    const { log: name, outcome, method, reason, cause, peer, msg, code, err } = record;
     if (name === "decision" && outcome !== "allowed" && !String(peer).endsWith(`/${prober}`))
       return [[outcome, method, "of", peer, reason, cause].join(" ")];
-    if (msg === "payment not settled yet" || msg === "payment needs attention") return [`${msg}: ${String(code)}`];
+    if (msg === "payment not settled yet" || msg === "payment needs attention")
+      return [`${msg}: ${String(code)} ${String((err as Partial<Error> | undefined)?.message)}`];
     return [];
   });
 }
