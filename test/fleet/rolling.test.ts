@@ -44,10 +44,9 @@ const keys: readonly Rolling[] = isWhole
       },
     ];
 
-// Once more where one did: what a replacement breaks it breaks again, and a busy machine does not.
 test.each([...certificates, ...keys])(
   "no call fails while $what is replaced, nor does an attempt",
-  { timeout: 300_000, retry: 1 },
+  { timeout: 300_000 },
   async (rolling) => {
     const figures = await rollUnderLoad(rolled, rolling);
     table.add(...rowOf(figures));

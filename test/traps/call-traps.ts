@@ -98,7 +98,7 @@ export const callTraps: Section = {
       title: "A call whose answer breaks off is not tried again",
       effect: "surprises",
       happens:
-        "The headers of an answer end all retries (gRFC A6), of a unary call too, which has seen nothing yet. grpc-js and Node send headers, message and status with several writes, so when a server under load is killed, one of its calls may be between them: its caller gets UNAVAILABLE, whatever the retry policy says. With twenty calls in flight, one death in ten did that here.",
+        "The headers of an answer end all retries (gRFC A6), of a unary call too, which has seen nothing yet. grpc-js and Node send headers, message and status with several writes, so when a server under load is killed, one of its calls may be between them: its caller gets UNAVAILABLE, whatever the retry policy says.",
       instead: "Make the call again yourself where its method may be repeated, once, after UNAVAILABLE.",
       library: [
         "library: a unary call whose server dies after the headers of its answer is not tried again",

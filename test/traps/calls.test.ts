@@ -7,6 +7,7 @@ import { describe, expect, test, vi } from "vitest";
 import { runChild } from "./child.ts";
 import { echoClient } from "./echo-client.ts";
 import { echoServer } from "./echo-server.ts";
+import { retryingConfig } from "./retrying-config.ts";
 
 /** A program that serves `handlers` with `interceptors`, calls once with a deadline of a second, and prints the status. */
 const callOnce = (options: string, handlers: string): string => `
@@ -212,16 +213,7 @@ describe("a server dies while it answers", () => {
   }
 
   async function callOf(port: number): Promise<grpc.status> {
-    const retryPolicy = {
-      maxAttempts: 3,
-      initialBackoff: "0.01s",
-      maxBackoff: "0.1s",
-      backoffMultiplier: 2,
-      retryableStatusCodes: ["UNAVAILABLE"],
-    };
-    using client = echoClient(port, {
-      "grpc.service_config": JSON.stringify({ methodConfig: [{ name: [{}], retryPolicy }] }),
-    });
+    using client = echoClient(port, { "grpc.service_config": retryingConfig });
     return (await client.call()).code;
   }
 

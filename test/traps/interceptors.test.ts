@@ -3,6 +3,7 @@ import * as grpc from "@grpc/grpc-js";
 import { describe, expect, test } from "vitest";
 import { echoClient } from "./echo-client.ts";
 import { echoDefinition, echoServer } from "./echo-server.ts";
+import { retryingConfig } from "./retrying-config.ts";
 
 const { Unary: unary } = echoDefinition;
 
@@ -125,7 +126,7 @@ describe("an interceptor runs once a call, and a call may be several attempts", 
     // end
     using client = echoClient(echo.port, {
       interceptors: [perCall, perAttempt],
-      "grpc.service_config": JSON.stringify({ methodConfig: [{ name: [{}], retryPolicy }] }),
+      "grpc.service_config": retryingConfig,
     });
     expect(await client.call()).toMatchObject({ code: grpc.status.OK });
     expect(metadata).toHaveLength(2);
@@ -134,14 +135,6 @@ describe("an interceptor runs once a call, and a call may be several attempts", 
     expect(values("x-nonce").size).toBe(2);
   });
 });
-
-const retryPolicy = {
-  maxAttempts: 3,
-  initialBackoff: "0.01s",
-  maxBackoff: "0.1s",
-  backoffMultiplier: 2,
-  retryableStatusCodes: ["UNAVAILABLE"],
-};
 
 describe("an asynchronous start loses what sendMessage changed", () => {
   const changing = (wait: (go: () => void) => void): grpc.Interceptor => {

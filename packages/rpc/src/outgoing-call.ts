@@ -18,7 +18,10 @@ export interface CallOptions {
   readonly metadata?: Metadata;
   /** Waits for a server that cannot be reached yet, until the deadline, where the call would fail with UNAVAILABLE. */
   readonly waitForReady?: boolean;
-  /** Gets the headers of the answer, when they arrive, of each attempt that has any. What it throws ends the call and is thrown to its caller. */
+  /**
+   * Gets the headers of the answer when they arrive, of each attempt that has any. What it throws ends the call and is thrown
+   * to its caller.
+   */
   readonly onHeaders?: (headers: Metadata) => void;
   /** Gets the trailers, which come with the status, good or bad, of each attempt. What it throws is thrown to the caller. */
   readonly onTrailers?: (trailers: Metadata) => void;

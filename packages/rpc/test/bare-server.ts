@@ -16,7 +16,11 @@ export interface BareAnswer {
 
 /** A server that keeps no rule of gRPC, and clients of it. */
 export interface BareServer extends AsyncDisposable {
-  readonly client: (options?: ChannelOptions, clientOptions?: ClientOptions) => Client<typeof PingService>;
+  readonly client: (
+    options?: ChannelOptions,
+    clientOptions?: ClientOptions,
+    service?: typeof PingService,
+  ) => Client<typeof PingService>;
   /** How many calls there were. */
   readonly calls: () => number;
 }
@@ -42,7 +46,7 @@ export async function bareAnswer({ headers, bytes, trailers, breaksOff = 0 }: Ba
   const { port } = server.address() as AddressInfo;
   return {
     calls: () => calls,
-    client(options, clientOptions): Client<typeof PingService> {
+    client(options, clientOptions, service = PingService): Client<typeof PingService> {
       const buffers = [ca, key, cert].map((pem) => Buffer.from(pem)) as [Buffer, Buffer, Buffer];
       const channel = new Channel(`127.0.0.1:${port}`, credentials.createSsl(...buffers), {
         "grpc.ssl_target_name_override": "ping.production.internal",
@@ -50,7 +54,7 @@ export async function bareAnswer({ headers, bytes, trailers, breaksOff = 0 }: Ba
         ...options,
       });
       channels.push(channel);
-      return createClient(PingService, { channel: () => channel }, clientOptions);
+      return createClient(service, { channel: () => channel }, clientOptions);
     },
     async [Symbol.asyncDispose](): Promise<void> {
       for (const channel of channels) channel.close();

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { status } from "@grpc/grpc-js";
 import { PingService } from "@zero-trust/testkit";
 import { describe, expect, test } from "vitest";
@@ -184,6 +185,15 @@ describe("an attempt", () => {
     test("is the only one where nobody said how long it may take, as everywhere in gRPC", async () => {
       await using server = await breaking(1);
       await expect(server.client(config).ping({})).rejects.toMatchObject({ code: status.UNAVAILABLE });
+      expect(server.calls()).toBe(1);
+    });
+
+    test("is the only one of a method that does not say that it may be repeated", async () => {
+      const saysNothing = { idempotency: MethodOptions_IdempotencyLevel.IDEMPOTENCY_UNKNOWN } as const;
+      const methods = PingService.methods.map((method) => ({ ...method, ...saysNothing }));
+      await using server = await breaking(1);
+      const client = server.client(config, { attemptTimeoutMs: 10_000 }, { ...PingService, methods });
+      await expect(client.ping({})).rejects.toMatchObject({ code: status.UNAVAILABLE });
       expect(server.calls()).toBe(1);
     });
 
