@@ -3,7 +3,7 @@ import { startProcesses } from "../stack/process-stack.ts";
 import type { Stack } from "../stack/stack.ts";
 import { unlimited } from "../stack/unlimited.ts";
 import { isWhole, MeasuringTable } from "./measured.ts";
-import { rollAuthority, rollLeaves, rollLists } from "./roll-certificates.ts";
+import { rollAuthority, rollLeaves, rollLeavesWithoutIssuer, rollLists } from "./roll-certificates.ts";
 import { rollApiKey, rollIssuerKey, rollSigningKeys } from "./roll-keys.ts";
 import { type Rolled, rolledStack } from "./rolled.ts";
 import { headOfRollings, type Rolling, rollUnderLoad, rowOf } from "./rolling.ts";
@@ -25,6 +25,7 @@ const certificates: readonly Rolling[] = [
   isWhole
     ? { what: "every leaf certificate, every 2 s for a minute", roll: (them) => rollLeaves(them, 30, 2_000) }
     : { what: "every leaf certificate, three times within six seconds", roll: (them) => rollLeaves(them, 3, 2_000) },
+  { what: "every leaf certificate, while the issuer is down", roll: rollLeavesWithoutIssuer },
   { what: "the CA: both, new leaves, the old one gone", roll: rollAuthority },
   { what: "the revocation lists, signed anew", roll: rollLists },
 ];

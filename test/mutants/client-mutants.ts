@@ -23,6 +23,22 @@ export const clientMutants: readonly Mutant[] = [
     tests: [`${test}/wrong-peer.test.ts`, `${test}/connect.test.ts`],
   },
   {
+    id: "shown-before-it-has-a-token",
+    opens: "a certificate that is replaced while the issuer is down fails every call",
+    file: "packages/mtls/src/succession.ts",
+    search: ", ...preparations.map(prepared)]",
+    replace: ", ...preparations.slice(0, 0).map(prepared)]",
+    tests: [`${test}/rotation.test.ts`, "packages/mtls/test/rotation.test.ts"],
+  },
+  {
+    id: "distrusted-while-the-next-one-is-made",
+    opens: "a server whose certificate was revoked is called on as long as our next certificate is not ready",
+    file: "packages/mtls/src/channels.ts",
+    search: "if (trust.tightens(current.trust)) this.#retire(DISTRUST_MS);",
+    replace: "if (trust.tightens(current.trust) && !current.isConnected) this.#retire(DISTRUST_MS);",
+    tests: ["packages/mtls/test/rotation.test.ts"],
+  },
+  {
     id: "credentials-by-hand",
     opens: "a caller's own metadata goes along with, or in place of, the credentials of the channel",
     file: call,

@@ -34,6 +34,9 @@ export interface AuthenticatedChannels {
  * and within its deadline, where that is safe: it has one request message, its handler has not been called, and nothing has
  * come back. After any other refusal with UNAUTHENTICATED the next call presents what has been mended.
  *
+ * When the certificate of the channels is replaced, calls show the former one until the next has a connection and its token, where
+ * the former one is good and nothing that was trusted no longer is. So an issuer that is down meanwhile stops no call.
+ *
  * @param options - the channels and the credentials
  * @throws TypeError when the channels are not mutual TLS, or two credentials set the same metadata
  * @example
@@ -55,7 +58,13 @@ export function connect(options: ConnectOptions): AuthenticatedChannels {
   }
   const keys = presenters.flatMap((presenter) => presenter.metadataKeys);
   if (new Set(keys).size !== keys.length) throw new TypeError("Two credentials would set the same metadata key.");
-  const channel = new AuthenticatedChannel(channels, presenters, policies === undefined ? undefined : index(policies));
+  const named = policies === undefined ? undefined : index(policies);
+  const isNamed = ({ credential }: Presenter) =>
+    named === undefined || named.values().some((credentials) => credentials.has(credential));
+  for (const presenter of presenters.filter(isNamed)) {
+    channels.prepareWith((certificateThumbprint) => presenter.prepare?.({ certificateThumbprint }));
+  }
+  const channel = new AuthenticatedChannel(channels, presenters, named);
   return { channel: () => channel, target: channels.target };
 }
 

@@ -24,6 +24,13 @@ export interface Presenter {
    */
   present(attempt: AttemptFacts): Values | Promise<Values>;
   /**
+   * Gets what calls with a certificate that takes the place of another will need, before the first of them. Until it is there, calls show
+   * the former certificate, where that is good; where it throws or rejects, it is asked again after a second.
+   *
+   * @param connection - the certificate that is to be shown
+   */
+  prepare?(connection: { readonly certificateThumbprint: string }): unknown;
+  /**
    * Hears that a server did not know the caller, and mends what it can for the next attempt: a token that is fresh, a clock that
    * agrees with the server's. It is asked at most twice a call, and what it throws mends nothing.
    *

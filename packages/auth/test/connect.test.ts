@@ -81,7 +81,10 @@ describe("connect", () => {
     await expect(ping(channels, { metadata: { "x-api-key": "mine" } })).rejects.toThrow(/x-api-key is set by/);
     await expect(ping(channels, { options: { credentials: own } })).rejects.toThrow(/cannot be replaced/);
     identity.replace(await issue());
-    await vi.waitUntil(() => server1.connections === 0, { timeout: 15_000 });
+    const isShown = async () =>
+      (await ping(channels)) === "OK" && server1.events.at(-1)?.certificate === identity.thumbprint;
+    await vi.waitUntil(isShown, { timeout: 15_000, interval: 5 });
+    await vi.waitUntil(() => server1.connections === 1, { timeout: 15_000 });
   });
   test("sends nothing where a credential cannot be had", async () => {
     await using server1 = await start();

@@ -210,9 +210,11 @@ describe("a call that is refused for its credential", () => {
   });
   test("is made once more with the certificate that has come meanwhile", async () => {
     await using server = await refusing(invalid);
-    const identity = identityFromMemory(await ca.issue({ spiffeId: idOf("order-service") }));
-    const before = identity.thumbprint;
     const next = await ca.issue({ spiffeId: idOf("order-service") });
+    // Of what was trusted something no longer is, so the former one is not used again.
+    const former = await ca.issue({ spiffeId: idOf("order-service") });
+    const identity = identityFromMemory({ ...former, ca: former.ca + (await createCa({ name: "Gone" })).ca });
+    const before = identity.thumbprint;
     const { presenter, presented } = counting(() => {
       identity.replace(next);
       return true;

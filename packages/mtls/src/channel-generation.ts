@@ -16,14 +16,17 @@ interface Place {
 }
 
 /** A timer of Node runs at once when asked for more; a new connection after 24 days does no harm. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+export const LONGEST_TIMER_MS: number = 2 ** 31 - 1;
 
 /** The channel of one version of our certificates, which is closed when its last call has ended. */
 export class ChannelGeneration {
   readonly channel: grpc.Channel;
   /** What was trusted when it was opened. */
   readonly trust: Trust;
-  readonly #thumbprint: string;
+  /** Of the certificate that it shows: base64url SHA-256 of its DER. */
+  readonly thumbprint: string;
+  /** When that certificate ends, epoch milliseconds. */
+  readonly expiresAtMs: number;
   /**
    * The calls that have not ended, each where it leaves when it has. Of a set that is always being added to V8 keeps what was in it at times until
    * the whole heap is collected; so that is not the call itself.
@@ -50,7 +53,8 @@ export class ChannelGeneration {
       return error;
     };
     this.trust = identity.trust;
-    this.#thumbprint = identity.thumbprint;
+    this.thumbprint = identity.thumbprint;
+    this.expiresAtMs = identity.expiresAtMs;
     const context = createSecureContext(secureContextOptions(identity));
     const verify = { checkServerIdentity, rejectUnauthorized: REJECT_UNAUTHORIZED };
     this.channel = new grpc.Channel(target, grpc.credentials.createFromSecureContext(context, verify), {
@@ -65,7 +69,21 @@ export class ChannelGeneration {
     const call = this.channel.createCall(...args);
     const place: Place = { call };
     this.#places.add(place);
-    return new CountedCall(call, this.#thumbprint, () => this.#ended(place));
+    return new CountedCall(call, this.thumbprint, () => this.#ended(place));
+  }
+
+  get isConnected(): boolean {
+    return this.channel.getConnectivityState(false) === grpc.connectivityState.READY;
+  }
+
+  /** Resolves when its connections are in this state, or it is closed; it makes one for whoever waits for READY. */
+  async reaches(wanted: grpc.connectivityState): Promise<void> {
+    for (;;) {
+      const state = this.channel.getConnectivityState(false);
+      if (state === wanted || state === grpc.connectivityState.SHUTDOWN) return;
+      if (wanted === grpc.connectivityState.READY) this.channel.getConnectivityState(true);
+      await new Promise<void>((resolve) => this.channel.watchConnectivityState(state, Infinity, () => resolve()));
+    }
   }
 
   /** Closes when the last call has ended, or after this time. */

@@ -3,8 +3,10 @@ import { ChannelGeneration } from "./channel-generation.ts";
 import { CHANNEL_FIXED } from "./grpc-options.ts";
 import { grpcTarget } from "./grpc-target.ts";
 import { type ExpectedServer, expectServer, type ServerRule } from "./server-identity.ts";
+import { type Preparation, succession } from "./succession.ts";
 import type { TlsIdentity } from "./tls-identity.ts";
 import { DEFAULT_MAX_INTERMEDIATES } from "./tls-policy.ts";
+import type { Trust } from "./trust.ts";
 
 /** Where to and as whom. */
 export interface MutualTlsChannelsOptions {
@@ -49,8 +51,8 @@ const RETIRE_MS = 10 * 60_000;
 const DISTRUST_MS = 25_000;
 
 /**
- * Channels over mutual TLS, one for each version of our certificate: a call goes to the current one, and a former one is
- * closed when its last call has ended.
+ * Channels over mutual TLS, one for each version of our certificate. One that takes the place of another has a connection, and what
+ * was to be prepared for it, before a call is made on it; the former one is closed when its last call has ended.
  */
 export class MutualTlsChannels {
   readonly target: string;
@@ -59,8 +61,13 @@ export class MutualTlsChannels {
   readonly #channelOptions: grpc.ChannelOptions;
   readonly #channel: MutualTlsChannel;
   readonly #former = new Set<ChannelGeneration>();
+  readonly #preparations: Preparation[] = [];
   readonly #unfollow: () => void;
   #current: ChannelGeneration | undefined;
+  /** What is to take its place, and what gives that up. */
+  #next: { readonly generation: ChannelGeneration; readonly over: AbortController } | undefined;
+  /** What was trusted when it was last looked at which channel is the right one. */
+  #followed: Trust | undefined;
   #closed = false;
 
   /** For {@link mutualTlsChannels}. It opens the channels itself, so that none of this class can be anything else. */
@@ -97,10 +104,31 @@ export class MutualTlsChannels {
     return this.#channel;
   }
 
+  /**
+   * Has something done before calls show a certificate that takes the place of another, such as asking for a token that is bound to it.
+   * Until then they show the former one: as long as that is good, it has a connection, and nothing that was trusted no longer is.
+   *
+   * @param prepare - gets the certificate's thumbprint, as calls tell it; where it throws or rejects it is tried again after a second,
+   *   and a warning says once that the certificate is not used yet
+   *
+   * @example
+   * ```ts
+   * import type { MutualTlsChannels } from "@zero-trust/mtls";
+   *
+   * export function withTokens(channels: MutualTlsChannels, tokenFor: (thumbprint: string) => Promise<string>): void {
+   *   channels.prepareWith(tokenFor);
+   * }
+   * ```
+   */
+  prepareWith(prepare: (certificateThumbprint: string) => unknown): void {
+    this.#preparations.push(prepare);
+  }
+
   /** Ends the connections; calls under way end as CANCELLED or UNAVAILABLE. */
   close(): void {
     this.#closed = true;
     this.#unfollow();
+    this.#abandon();
     for (const generation of [this.#current, ...this.#former]) generation?.close();
     this.#current = undefined;
     this.#former.clear();
@@ -108,29 +136,62 @@ export class MutualTlsChannels {
 
   #generation(): ChannelGeneration {
     this.#assertOpen();
-    if (this.#current !== undefined && this.#current.trust !== this.#identity.trust) {
-      // Changed just now, and somebody who was told before us makes a call.
-      this.#follow();
-    }
-    if (this.#current !== undefined) {
-      return this.#current;
-    }
+    // Changed just now, and somebody who was told before us makes a call.
+    this.#follow();
+    this.#current ??= this.#open();
+    return this.#current;
+  }
+
+  #open(): ChannelGeneration {
+    this.#followed = this.#identity.trust;
     const generation = new ChannelGeneration({
       target: this.target,
       identity: this.#identity,
       server: this.#server,
       channelOptions: this.#channelOptions,
       onServerExpired: () => {
-        if (this.#current === generation) this.#retire(DISTRUST_MS);
+        if (generation !== this.#current && generation !== this.#next?.generation) return;
+        this.#abandon();
+        this.#retire(DISTRUST_MS);
       },
     });
-    this.#current = generation;
     return generation;
   }
 
+  /** Looks which channel is the right one, where the certificates have changed since it last did. */
   #follow(): void {
-    const distrusted = this.#current !== undefined && this.#identity.trust.tightens(this.#current.trust);
-    this.#retire(distrusted ? DISTRUST_MS : RETIRE_MS);
+    const current = this.#current;
+    const { trust } = this.#identity;
+    if (current === undefined || this.#followed === trust) return;
+    this.#abandon();
+    if (trust.tightens(current.trust)) this.#retire(DISTRUST_MS);
+    // Whoever waits for a connection may as well wait for one of the new certificate.
+    else if (!current.isConnected) this.#retire(RETIRE_MS);
+    else this.#succeed(current);
+  }
+
+  #succeed(current: ChannelGeneration): void {
+    const next = this.#open();
+    const over = new AbortController();
+    this.#next = { generation: next, over };
+    const onHeldUp = (why: string) =>
+      process.emitWarning(`Calls to ${this.target} show the former certificate: ${why}.`, {
+        code: "ZERO_TRUST_CERTIFICATE_NOT_USED",
+      });
+    const { signal } = over;
+    void succession({ current, next, preparations: this.#preparations, onHeldUp, signal }).then(() => {
+      if (signal.aborted) return;
+      this.#next = undefined;
+      over.abort();
+      this.#retire(RETIRE_MS);
+      this.#current = next;
+    });
+  }
+
+  #abandon(): void {
+    this.#next?.over.abort();
+    this.#next?.generation.close();
+    this.#next = undefined;
   }
 
   /** The next call opens a channel with the certificates of now. */

@@ -4,7 +4,7 @@ import * as grpc from "@grpc/grpc-js";
 import { createCa, type IssuedCertificate } from "@zero-trust/testkit";
 import { describe, expect, test } from "vitest";
 import { identityFromMemory, mutualTlsChannels, type Peer, PeerError } from "../src/index.ts";
-import { attempt, callAs, callEcho, carelessChannel, echoServer } from "./echo.ts";
+import { attempt, callAs, callEcho, carelessChannel, type EchoServer, echoServer } from "./echo.ts";
 import { until } from "./until.ts";
 
 const ca = await createCa();
@@ -50,6 +50,20 @@ function keepCalling(channel: grpc.ChannelInterface) {
       await ended;
     },
   };
+}
+
+/** The certificates that its callers showed, call by call. */
+const shownIn = (echo: EchoServer) => (echo.peers as readonly Peer[]).map(({ thumbprint }) => thumbprint);
+
+/** Calls until a call shows this certificate; none fails. */
+async function untilShown(
+  thumbprint: string,
+  { echo, channel }: { readonly echo: EchoServer; readonly channel: grpc.ChannelInterface },
+): Promise<void> {
+  await until(async () => {
+    expect(await callEcho(channel)).toEqual(ok);
+    return shownIn(echo).at(-1) === thumbprint;
+  });
 }
 
 describe("a server whose certificate is replaced", () => {
@@ -218,7 +232,7 @@ describe("a certificate that expires while its connection lives", () => {
 });
 
 describe("channels whose certificate is replaced", () => {
-  test("show the new one with the next call, let calls of the old one end, and fail none", async () => {
+  test("show the new one when it has a connection, let calls of the old one end, and fail none", async () => {
     const identity = identityFromMemory(order);
     const release = Promise.withResolvers<void>();
     let hold: Promise<void> | undefined = release.promise;
@@ -228,17 +242,175 @@ describe("channels whose certificate is replaced", () => {
     const running = callEcho(channel);
     await until(() => echo.metadata.length === 1);
     hold = undefined;
+    const former = identity.thumbprint;
     identity.replace(await ca.issue({ spiffeId: orderId }));
-    expect(await callEcho(channel)).toEqual(ok);
+    await untilShown(identity.thumbprint, { echo, channel });
     expect(channels.channel()).toBe(channel);
     expect(echo.door.connections).toBe(2);
-    const [before, after] = echo.peers as readonly Peer[];
-    expect(after?.thumbprint).toBe(identity.thumbprint);
-    expect(before?.thumbprint).not.toBe(identity.thumbprint);
+    expect(shownIn(echo)[0]).toBe(former);
     release.resolve();
     expect(await running).toEqual(ok);
     // The last call of the old one has ended.
     await until(() => echo.door.connections === 1);
+    channels.close();
+    await until(() => echo.door.connections === 0);
+  });
+
+  test("have its connection before a call is made", async () => {
+    const identity = identityFromMemory(order);
+    await using echo = await echoServer({ material: payment });
+    const channels = mutualTlsChannels({ identity, target: `127.0.0.1:${echo.port}`, serverId: paymentId });
+    const gate = Promise.withResolvers<void>();
+    channels.prepareWith(() => gate.promise);
+    expect(await callEcho(channels.channel())).toEqual(ok);
+    identity.replace(await ca.issue({ spiffeId: orderId }));
+    await until(() => echo.door.connections === 2);
+    gate.resolve();
+    // The former one goes, though nobody calls.
+    await until(() => echo.door.connections === 1);
+    expect(channels.channel().getConnectivityState(false)).toBe(grpc.connectivityState.READY);
+    expect(await callEcho(channels.channel())).toEqual(ok);
+    expect(shownIn(echo).at(-1)).toBe(identity.thumbprint);
+    channels.close();
+  });
+
+  test("show the former one, and say so, as long as the server does not take the new one", async () => {
+    const next = await createCa({ name: "Next" });
+    const both = order.ca + next.ca;
+    const identity = identityFromMemory({ ...order, ca: both });
+    const server = identityFromMemory(payment);
+    await using echo = await echoServer({ identity: server });
+    const channels = mutualTlsChannels({ identity, target: `127.0.0.1:${echo.port}`, serverId: paymentId });
+    const channel = channels.channel();
+    const former = identity.thumbprint;
+    expect(await callEcho(channel)).toEqual(ok);
+    const warned = once(process, "warning");
+    identity.replace({ ...(await next.issue({ spiffeId: orderId })), ca: both });
+    expect(await warned).toMatchObject([
+      {
+        code: "ZERO_TRUST_CERTIFICATE_NOT_USED",
+        message: `Calls to ${channels.target} show the former certificate: no connection can be made with the new one.`,
+      },
+    ]);
+    expect(await callEcho(channel)).toEqual(ok);
+    expect(shownIn(echo)).toEqual([former, former]);
+    server.replace({ ...payment, ca: both });
+    await untilShown(identity.thumbprint, { echo, channel });
+    channels.close();
+  });
+
+  test("show the former one, and say so, until what was to be prepared is there", async () => {
+    const identity = identityFromMemory(order);
+    await using echo = await echoServer({ material: payment });
+    const channels = mutualTlsChannels({ identity, target: `127.0.0.1:${echo.port}`, serverId: paymentId });
+    const channel = channels.channel();
+    const gate = Promise.withResolvers<void>();
+    const asked: string[] = [];
+    channels.prepareWith((thumbprint) => {
+      asked.push(thumbprint);
+      if (asked.length === 1) throw new Error("a secret that nobody is to see");
+      return gate.promise;
+    });
+    const former = identity.thumbprint;
+    expect(await callEcho(channel)).toEqual(ok);
+    expect(asked).toEqual([]);
+    const warned = once(process, "warning");
+    identity.replace(await ca.issue({ spiffeId: orderId }));
+    expect(await warned).toMatchObject([
+      {
+        code: "ZERO_TRUST_CERTIFICATE_NOT_USED",
+        message: `Calls to ${channels.target} show the former certificate: what they need with the new one cannot be had yet.`,
+      },
+    ]);
+    await until(() => asked.length === 2);
+    expect(asked).toEqual([identity.thumbprint, identity.thumbprint]);
+    await until(() => echo.door.connections === 2);
+    expect(await callEcho(channel)).toEqual(ok);
+    expect(shownIn(echo)).toEqual([former, former]);
+    gate.resolve();
+    await untilShown(identity.thumbprint, { echo, channel });
+    expect(asked).toHaveLength(2);
+    channels.close();
+  });
+
+  test("prepare the newest, where another has come meanwhile", async () => {
+    const identity = identityFromMemory(order);
+    await using echo = await echoServer({ material: payment });
+    const channels = mutualTlsChannels({ identity, target: `127.0.0.1:${echo.port}`, serverId: paymentId });
+    const channel = channels.channel();
+    const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let asked = 0;
+    channels.prepareWith(() => gates[asked++]?.promise);
+    expect(await callEcho(channel)).toEqual(ok);
+    const second = await ca.issue({ spiffeId: orderId });
+    identity.replace(second);
+    const skipped = identity.thumbprint;
+    await until(() => echo.door.connections === 2);
+    identity.replace(await ca.issue({ spiffeId: orderId }));
+    await until(() => asked === 2);
+    gates[0]?.resolve();
+    expect(await callEcho(channel)).toEqual(ok);
+    gates[1]?.resolve();
+    await untilShown(identity.thumbprint, { echo, channel });
+    expect(shownIn(echo)).not.toContain(skipped);
+    await until(() => echo.door.connections === 1);
+    channels.close();
+  });
+
+  test("wait for nothing where something is trusted no longer", async () => {
+    const server = await ca.issue({ spiffeId: paymentId });
+    const identity = identityFromMemory({ ...order, crl: await crls() });
+    await using echo = await echoServer({ material: payment });
+    const channels = mutualTlsChannels({ identity, target: `127.0.0.1:${echo.port}`, serverId: paymentId });
+    channels.prepareWith(() => new Promise(() => undefined));
+    expect(await callEcho(channels.channel())).toEqual(ok);
+    identity.replace({ ...(await ca.issue({ spiffeId: orderId })), crl: await crls() });
+    expect(await callEcho(channels.channel())).toEqual(ok);
+    expect(shownIn(echo).at(-1)).not.toBe(identity.thumbprint);
+    identity.replace({ ...(await ca.issue({ spiffeId: orderId })), crl: await crls(server) });
+    expect(await callEcho(channels.channel())).toEqual(ok);
+    expect(shownIn(echo).at(-1)).toBe(identity.thumbprint);
+    channels.close();
+  });
+
+  test("wait for nothing where the former one ends", async () => {
+    // Half a minute before that, no other call is made with it.
+    const brief = await ca.issue({ spiffeId: orderId, notAfter: new Date(Date.now() + 32_000) });
+    const identity = identityFromMemory(brief);
+    await using echo = await echoServer({ material: payment });
+    const channels = mutualTlsChannels({ identity, target: `127.0.0.1:${echo.port}`, serverId: paymentId });
+    channels.prepareWith(() => new Promise(() => undefined));
+    expect(await callEcho(channels.channel())).toEqual(ok);
+    identity.replace(order);
+    await untilShown(identity.thumbprint, { echo, channel: channels.channel() });
+    channels.close();
+  });
+
+  test("wait for nothing where the server does not take the former one", async () => {
+    const former = await ca.issue({ spiffeId: orderId });
+    const identity = identityFromMemory(former);
+    const server = identityFromMemory(listed);
+    await using echo = await echoServer({ identity: server });
+    const channels = mutualTlsChannels({ identity, target: `127.0.0.1:${echo.port}`, serverId: paymentId });
+    const channel = channels.channel();
+    channels.prepareWith(() => new Promise(() => undefined));
+    expect(await callEcho(channel)).toEqual(ok);
+    identity.replace(order);
+    server.replace({ ...payment, crl: await crls(former) });
+    await until(
+      async () => (await callEcho(channel)).code === grpc.status.OK && shownIn(echo).at(-1) === identity.thumbprint,
+    );
+    channels.close();
+  });
+
+  test("wait for nothing once they are closed", async () => {
+    const identity = identityFromMemory(order);
+    await using echo = await echoServer({ material: payment });
+    const channels = mutualTlsChannels({ identity, target: `127.0.0.1:${echo.port}`, serverId: paymentId });
+    channels.prepareWith(() => new Promise(() => undefined));
+    expect(await callEcho(channels.channel())).toEqual(ok);
+    identity.replace(await ca.issue({ spiffeId: orderId }));
+    await until(() => echo.door.connections === 2);
     channels.close();
     await until(() => echo.door.connections === 0);
   });
@@ -251,7 +423,7 @@ describe("channels whose certificate is replaced", () => {
     const rounds = 10;
     for (let round = 0; round < rounds; round += 1) {
       identity.replace(await ca.issue({ spiffeId: orderId }));
-      await until(() => (echo.peers as readonly Peer[]).some(({ thumbprint }) => thumbprint === identity.thumbprint));
+      await until(() => shownIn(echo).includes(identity.thumbprint));
     }
     for (const each of calls) await each.stop();
     expect(calls.flatMap(({ answers }) => answers).filter(({ code }) => code !== grpc.status.OK)).toEqual([]);

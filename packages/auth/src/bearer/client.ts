@@ -21,7 +21,8 @@ const reasonsOfTokens: ReadonlySet<string | undefined> = new Set([
 
 /**
  * Presents an OAuth 2.0 access token in `authorization` (RFC 6750 §2.1). When a server refuses it, the source is told, and
- * a unary or server-streaming call is made once more by itself where the source has another.
+ * a unary or server-streaming call is made once more by itself where the source has another. A certificate that takes the place of
+ * another is shown once the source has a token for it.
  *
  * @param options - the source of tokens
  * @example
@@ -49,6 +50,7 @@ export function bearer({ tokens }: BearerOptions): Presenter {
         last = { token, values: Object.freeze({ authorization: `${scheme}${token}` }) };
         return last.values;
       }),
+    prepare: (connection) => tokens.token(connection),
     refused({ reason, presented }) {
       if (!reasonsOfTokens.has(reason)) return false;
       return tokens.refused?.(presented["authorization"]?.slice(scheme.length) ?? "") ?? false;
