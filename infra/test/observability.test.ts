@@ -59,7 +59,7 @@ test("what alerts ask for is what the services export, by its labels", () => {
   // What Prometheus itself knows of a target, and what its configuration adds.
   const ofPrometheus = ["up", "scrape_samples_scraped", "job", "service", "le"];
   const known = new Set([...series, ...labels, ...ofPrometheus]);
-  const functions = /\b(?:absent|or|sum|max|by|rate|increase|time|histogram_quantile)\b/gu;
+  const functions = /\b(?:absent|or|ignoring|sum|max|by|rate|increase|time|histogram_quantile)\b/gu;
   const unknown = rules.flatMap(({ alert, expr }) => {
     const words = expr
       .replaceAll(/"[^"]*"|\[[^\]]*\]/gu, " ")

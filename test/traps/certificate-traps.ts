@@ -133,13 +133,17 @@ export const certificateTraps: Section = {
         "A token with `cnf.x5t#S256` (RFC 8705) is good over connections with that one certificate. After a rotation, a client that still holds the old token on a new connection is refused, with a token that looks perfectly good.",
       instead: "Let token and channel belong together: a new certificate means a new channel and a new token.",
       library: { notShown: "it is a rule of RFC 8705 and no library's doing" },
-      here: "A token is checked against the certificate of the connection that it is shown on, and a channel tells of each call which certificate it shows.",
+      here: "A token is checked against the certificate of the connection that it is shown on, and a channel tells of each call which certificate it shows. A new certificate is shown once there is a token for it.",
       ours: [
         [
           "packages/auth/test/protect.test.ts",
           "let their client in on the connection that they are bound to, and on no other",
         ],
         ["packages/mtls/test/rotation.test.ts", "tell of each call which certificate it shows"],
+        [
+          "packages/auth/test/rotation.test.ts",
+          "an issuer that is down while a certificate is replaced fails no call: the former one is shown until there is a token for the next",
+        ],
       ],
     },
   ],

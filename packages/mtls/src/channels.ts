@@ -124,6 +124,11 @@ export class MutualTlsChannels {
     this.#preparations.push(prepare);
   }
 
+  /** When the certificate that calls show ends, epoch milliseconds; undefined while there is no channel. */
+  get expiresAtMs(): number | undefined {
+    return this.#current?.expiresAtMs;
+  }
+
   /** Ends the connections; calls under way end as CANCELLED or UNAVAILABLE. */
   close(): void {
     this.#closed = true;

@@ -282,10 +282,12 @@ describe("channels whose certificate is replaced", () => {
     await using echo = await echoServer({ identity: server });
     const channels = mutualTlsChannels({ identity, target: `127.0.0.1:${echo.port}`, serverId: paymentId });
     const channel = channels.channel();
-    const former = identity.thumbprint;
+    const { thumbprint: former, expiresAtMs: formerEndsAtMs } = identity;
+    expect(channels.expiresAtMs).toBeUndefined();
     expect(await callEcho(channel)).toEqual(ok);
     const warned = once(process, "warning");
-    identity.replace({ ...(await next.issue({ spiffeId: orderId })), ca: both });
+    const notAfter = new Date(formerEndsAtMs + 3_600_000);
+    identity.replace({ ...(await next.issue({ spiffeId: orderId, notAfter })), ca: both });
     expect(await warned).toMatchObject([
       {
         code: "ZERO_TRUST_CERTIFICATE_NOT_USED",
@@ -294,8 +296,10 @@ describe("channels whose certificate is replaced", () => {
     ]);
     expect(await callEcho(channel)).toEqual(ok);
     expect(shownIn(echo)).toEqual([former, former]);
+    expect(channels.expiresAtMs).toBe(formerEndsAtMs);
     server.replace({ ...payment, ca: both });
     await untilShown(identity.thumbprint, { echo, channel });
+    expect(channels.expiresAtMs).toBe(identity.expiresAtMs);
     channels.close();
   });
 

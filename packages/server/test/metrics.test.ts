@@ -149,6 +149,24 @@ test("refused handshakes, connections, readiness, and when certificates end", as
   expect(ends).toBeGreaterThan(Date.now() / 1000);
 });
 
+test("when the certificate ends that calls show, the first of several, beside the one of now", async () => {
+  const telemetry = await start();
+  await serving(telemetry);
+  const shown = async () =>
+    valueIn(await scrape(telemetry.metricsPort), "zt_tls_expiry_timestamp_seconds", { what: "shown" });
+  const one: { expiresAtMs: number | undefined } = { expiresAtMs: undefined };
+  const other = { ...one };
+  telemetry.observeChannels(one, other);
+  const series = (await scrape(telemetry.metricsPort)).get("zt_tls_expiry_timestamp_seconds") ?? [];
+  expect(series.map(({ labels }) => labels["what"])).toEqual(["certificate"]);
+  one.expiresAtMs = 5_000;
+  expect(await shown()).toBe(5);
+  other.expiresAtMs = 2_000;
+  expect(await shown()).toBe(2);
+  const found = await scrape(telemetry.metricsPort);
+  expect(valueIn(found, "zt_tls_expiry_timestamp_seconds", { what: "certificate" })).toBeGreaterThan(5);
+});
+
 test("the process says how it is", async () => {
   const telemetry = await start();
   await scrape(telemetry.metricsPort);

@@ -79,6 +79,7 @@ await runService("order", async (log) => {
     }),
     (connections) => connections.close(),
   );
+  telemetry.observeChannels(channels);
   const policies = [policyOf(PaymentService)];
   const payments = createClient(
     PaymentService,

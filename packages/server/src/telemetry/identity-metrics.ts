@@ -1,4 +1,4 @@
-import type { DirectoryIdentity, TlsIdentity } from "@zero-trust/mtls";
+import type { DirectoryIdentity, MutualTlsChannels, TlsIdentity } from "@zero-trust/mtls";
 import type { Instruments } from "./instruments.ts";
 
 /** Observes when the certificates of an identity end, and, where they are followed, what became of their changes. */
@@ -17,6 +17,17 @@ export function observeIdentity({ observe }: Instruments, identity: TlsIdentity)
       { value: reloads, labels: { result: "taken" } },
       { value: rejected, labels: { result: "rejected" } },
     ];
+  });
+}
+
+/** Observes when the first of the certificates ends that calls over channels show. */
+export function observeChannels(
+  { observe }: Instruments,
+  channels: readonly Pick<MutualTlsChannels, "expiresAtMs">[],
+): void {
+  observe("zt.tls.expiry_timestamp_seconds", () => {
+    const ends = channels.flatMap(({ expiresAtMs }) => expiresAtMs ?? []);
+    return [{ value: ends.length === 0 ? undefined : Math.min(...ends) / 1000, labels: { what: "shown" } }];
   });
 }
 

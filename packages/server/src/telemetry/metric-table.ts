@@ -66,7 +66,7 @@ export const metricTable = {
     kind: "gauge",
     unit: "s",
     description:
-      "When this process's certificate, the first of its CAs and the first of its revocation lists end, Unix time.",
+      "When this process's certificate, the one that its calls show, the first of its CAs and the first of its revocation lists end, Unix time.",
     labels: ["what"],
   },
   "zt.tls.reloads": {

@@ -4,10 +4,10 @@ import { MeterProvider } from "@opentelemetry/sdk-metrics";
 import { ATTR_SERVICE_NAME, ATTR_SERVICE_VERSION } from "@opentelemetry/semantic-conventions";
 import type { DecisionEvent } from "@zero-trust/auth";
 import type { DecisionMeasure } from "@zero-trust/auth/server";
-import type { TlsIdentity } from "@zero-trust/mtls";
+import type { MutualTlsChannels, TlsIdentity } from "@zero-trust/mtls";
 import type { ChannelSource } from "@zero-trust/rpc";
 import { type Log, recordLog, takesLines } from "../log.ts";
-import { observeIdentity } from "./identity-metrics.ts";
+import { observeChannels, observeIdentity } from "./identity-metrics.ts";
 import { type Instruments, instruments } from "./instruments.ts";
 import { madeCalls } from "./made-calls.ts";
 import { serveMetrics } from "./metrics-endpoint.ts";
@@ -44,6 +44,8 @@ export interface Telemetry extends Instruments {
   readonly within: <T>(traceParent: string | undefined, work: () => T) => T;
   /** Observes when certificates end. `serve()` does it by itself. */
   observeIdentity(identity: TlsIdentity): void;
+  /** Observes when the certificate ends that calls over these channels show, which may be one from before; of several the first. */
+  observeChannels(...channels: readonly Pick<MutualTlsChannels, "expiresAtMs">[]): void;
   /** Observes when sources of keys, grants and revocations were last read and good, under these names. */
   observeSources(sources: Readonly<Record<string, CheckedSource>>): void;
   /** For `serve()`: what it puts into its interceptors, given the paths of its methods. */
@@ -114,6 +116,7 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
       return currentCall.run({ traceParent: parent, describe: () => undefined }, work);
     },
     observeIdentity: (identity) => observeIdentity(made, identity),
+    observeChannels: (...channels) => observeChannels(made, channels),
     observeSources(sources) {
       made.observe("zt.sources.checked_timestamp_seconds", () =>
         Object.entries(sources).map(([source, { checkedAtMs }]) => {
