@@ -10,7 +10,7 @@ test("in none of the runs that they are of did a call fail while something was r
   const rows = [rolling, rollingFleet].flatMap((table) =>
     (table?.rows ?? []).map((row) => ({ failed: row[table?.head.indexOf("failed") ?? -1] })),
   );
-  expect(rows).toEqual(Array(6 + 4).fill({ failed: "0" }));
+  expect(rows).toEqual(Array(7 + 4).fill({ failed: "0" }));
 });
 
 test("nor was anything good for longer than 30 s after it was taken back", () => {

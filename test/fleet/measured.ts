@@ -71,9 +71,12 @@ export function pageWith(tables: Tables): string {
   }, page());
 }
 
+/** A column of Markdown has three dashes at least. */
+const LEAST_WIDTH = 3;
+
 /** A table in Markdown, its columns as wide as what is in them. */
 function linesOf({ date, machine, head, rows }: MeasuredTable): string {
-  const widths = head.map((name, at) => Math.max(name.length, ...rows.map((row) => row[at]?.length ?? 0)));
+  const widths = head.map((name, at) => Math.max(LEAST_WIDTH, name.length, ...rows.map((row) => row[at]?.length ?? 0)));
   const line = (cells: readonly string[]) => `| ${cells.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join(" | ")} |`;
   return [
     line(head),
