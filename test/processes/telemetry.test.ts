@@ -70,6 +70,10 @@ test("an order that is paid is seen in the metrics of all three services", async
   }
   expect(valueIn(ofIssuer ?? new Map(), "zt_token_requests_total", { outcome: "issued" })).toBe(2);
   expect(valueIn(ofOrder ?? new Map(), "zt_outbox_orders")).toBe(0);
+  const [ends, shownEnds] = ["certificate", "shown"].map((what) =>
+    valueIn(ofOrder ?? new Map(), "zt_tls_expiry_timestamp_seconds", { what }),
+  );
+  expect(shownEnds).toBe(ends);
   expect(valueIn(ofPayment ?? new Map(), "zt_nonces_remembered")).toBeGreaterThanOrEqual(2);
 });
 

@@ -346,8 +346,7 @@ describe("channels whose certificate is replaced", () => {
     let asked = 0;
     channels.prepareWith(() => gates[asked++]?.promise);
     expect(await callEcho(channel)).toEqual(ok);
-    const second = await ca.issue({ spiffeId: orderId });
-    identity.replace(second);
+    identity.replace(await ca.issue({ spiffeId: orderId }));
     const skipped = identity.thumbprint;
     await until(() => echo.door.connections === 2);
     identity.replace(await ca.issue({ spiffeId: orderId }));
